@@ -1,0 +1,1 @@
+"""What omega means: names, versions, frames, datasets, models. Pure: it reaches the world only through ports."""
