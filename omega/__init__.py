@@ -1,0 +1,64 @@
+"""Omega: data, models and notebooks behind a REST API, the `om` command and Python.
+
+    import omega as om
+
+    om.datasets.put(frame, "sample")
+    om.runtime.model("mymodel").predict("sample[x]")
+    om["other"].datasets.list()
+
+Nothing heavy is imported and no store is opened before first use.
+"""
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omega.entrypoints.api import Datasets, Models, Omega, Runtime
+
+    datasets: Datasets
+    models: Models
+    runtime: Runtime
+
+_FACES = ("datasets", "models", "runtime")
+_ERRORS = (
+    "AlreadyExists",
+    "BadInput",
+    "Conflict",
+    "Corrupt",
+    "NotFitted",
+    "NotFound",
+    "OmegaError",
+    "PreconditionFailed",
+    "TooLarge",
+)
+__all__ = ["Omega", *_ERRORS, *_FACES]
+
+
+class _OmegaModule(ModuleType):
+    """This module, with `om["bucket"]` and with its faces made at first use."""
+
+    def __getitem__(self, bucket: str) -> "Omega":
+        return self._default[bucket]
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_default":
+            self._default = self.Omega()
+            return self._default
+        if name in _FACES:
+            return getattr(self._default, name)
+        if name == "Omega":
+            from omega.entrypoints import api
+
+            return api.Omega
+        if name in _ERRORS:
+            from omega.domain import errors
+
+            return getattr(errors, name)
+        raise AttributeError(f"module 'omega' has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *__all__]
+
+
+sys.modules[__name__].__class__ = _OmegaModule

@@ -1,0 +1,256 @@
+"""Models: made from a spec, fitted on datasets, asked for predictions.
+
+Every fit makes a new version; the one before keeps serving until the new one is whole. What is loaded must carry our signature.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from attrs import asdict, field, frozen
+
+from omega.domain import features
+from omega.domain.catalogue import Catalogue, Draft, Raced, Version
+from omega.domain.datasets import DatasetService
+from omega.domain.errors import AlreadyExists, BadInput, Conflict, Corrupt, NotFitted, OmegaError
+from omega.domain.features import Features, as_features, features_of
+from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
+from omega.domain.names import DATASET, Reference, check_name
+from omega.domain.payloads import Payload, Payloads
+from omega.ports.cache import Cache
+from omega.ports.ids import Ids
+from omega.ports.models import (
+    CorruptModel,
+    Fitted,
+    InvalidModelInput,
+    InvalidSpec,
+    ModelCodec,
+    ModelExecutor,
+    ModelNotFitted,
+    UnsupportedAction,
+)
+from omega.ports.signer import Signer
+
+FIT: Final = ("fit", "partial_fit")
+ASK: Final = ("predict", "predict_proba", "predict_log_proba", "transform", "score", "decision_function")
+_ATTEMPTS: Final = 100
+T = TypeVar("T")
+
+
+@frozen(eq=False)
+class Answer:
+    """What a model answered. `result` is an array of shape (n_samples,) or (n_samples, n_outputs), a list of such for several outputs, or a score.
+
+    `classes` are the labels of the columns of probabilities.
+    """
+
+    metadata: Metadata
+    result: np.ndarray | list[np.ndarray] | float
+    classes: Sequence[Any] | None = None
+
+
+@frozen
+class ModelService:
+    """Create, fit, ask, list and drop the models of one bucket. `x` and `y` are dataset references (text) or tabular values."""
+
+    catalogue: Catalogue
+    datasets: DatasetService
+    payloads: Payloads
+    ids: Ids
+    codec: ModelCodec
+    executor: ModelExecutor
+    signer: Signer
+    cache: Cache = field(repr=False)
+
+    def create(self, name: str, spec: Sequence[Any], *, replace: bool = False) -> Metadata:
+        """Store a new unfitted model made from a pipeline spec; with `replace`, as the next version of one that is there.
+
+        Raises: BadInput naming the step and parameter at fault; AlreadyExists.
+        """
+        check_name(name, resource=self.catalogue.resource)
+        return self.put(name, _translated(lambda: self.executor.create(spec)), replace=replace)
+
+    def put(self, name: str, model: Any, *, replace: bool = True) -> Metadata:
+        """Store a model object, fitted or not, as the next version of `name`.
+
+        Raises: BadInput for an object that is not a model; AlreadyExists.
+        """
+        check_name(name, resource=self.catalogue.resource)
+        described = dict(_translated(lambda: self.executor.describe(model)))
+        contract = {"features": described.pop("features", None), "classes": described.pop("classes", None)}
+        fitted = bool(described.pop("fitted", False))
+        attributes = {"fitted": fitted, **contract, "estimator": described}
+        payload: dict[str, Any] | None = None
+        for _ in range(_ATTEMPTS):
+            head = self.catalogue.peek(name)
+            if head and not replace:
+                self._discard(payload)
+                raise AlreadyExists(f"model {name!r} exists already: use replace, or another name")
+            payload = payload or self._store(model, definition=self.ids.new())
+            try:
+                return self.catalogue.commit(name, Draft(self.codec.kind, payload, attributes), base=head).metadata
+            except Raced:
+                continue
+        raise self._contended(name, payload)
+
+    def fit(
+        self,
+        name: str,
+        x: Any,
+        y: Any = None,
+        *,
+        action: str = "fit",
+        classes: Sequence[Any] | None = None,
+        precondition: Precondition = ALWAYS,
+    ) -> Metadata:
+        """Fit the model (`"fit"` anew, `"partial_fit"` further) and store the outcome as its next version.
+
+        Raises: NotFound; BadInput (data that does not fit, an action the model lacks); Conflict when the model was replaced meanwhile;
+        PreconditionFailed.
+        """
+        features_x, features_y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
+        features.same_length(features_x, features_y)
+        for _ in range(_ATTEMPTS):
+            version = self.catalogue.version(Reference(name))
+            contract = version.metadata.attributes
+            table = features_x.table
+            if action == "partial_fit" and contract["fitted"]:
+                table = features.fitted_order(features_x, contract)
+            model, target = self._load(version), None if features_y is None else features_y.table
+            fitted = self._fitted(name, model, action, table, target, classes)
+            attributes = contract | fitted.attributes | features.learned(features_x, features_y)
+            attributes |= {"fitted": True, "classes": fitted.classes}
+            payload = self._store(fitted.model, definition=version.payload["definition"])
+            metadata = self._commit_fit(version, Draft(self.codec.kind, payload, attributes), action, precondition)
+            if metadata is not None:
+                return metadata
+        raise self._contended(name, None)
+
+    def ask(self, reference: Reference, x: Any, y: Any = None, *, action: str = "predict") -> Answer:
+        """The answer of a fitted model: one of `ASK`; `score` alone takes `y`.
+
+        Raises: NotFound, NotFitted, BadInput naming missing, extra and unfit columns, Corrupt.
+        """
+        if action not in ASK:
+            raise BadInput(f"unknown action {action!r}: a model can be asked for {', '.join(ASK)}")
+        if y is not None and action != "score":
+            raise BadInput(f"datay is given, but {action} takes none")
+        version = self.catalogue.version(reference)
+        model, contract = self._load(version), version.metadata.attributes
+        features_x, features_y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
+        features.same_length(features_x, features_y)
+        table = features.fitted_order(features_x, contract) if contract["fitted"] else features_x.table
+        target = None if features_y is None else features_y.table
+        try:
+            result = _translated(lambda: self.executor.apply(model, action=action, x=table, y=target))
+        except ModelNotFitted as error:
+            raise NotFitted(f"model {reference.name!r} is not fitted: fit it before {action}") from error
+        return Answer(version.metadata, result, contract.get("classes"))
+
+    def get(self, reference: Reference) -> Any:
+        """The model object itself, the caller's own to change.
+
+        Raises: NotFound, Corrupt.
+        """
+        return self._read(self.catalogue.version(reference))
+
+    def metadata(self, reference: Reference) -> Metadata:
+        """What is said about a version of a model; attributes `fitted`, `features`, `classes`, `estimator`.
+
+        Raises: NotFound.
+        """
+        return self.catalogue.version(reference).metadata
+
+    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
+        """Models by name, as `Catalogue.list`."""
+        return self.catalogue.list(pattern, offset=offset, limit=limit)
+
+    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
+        """Remove a model with all its versions.
+
+        Raises: NotFound, PreconditionFailed.
+        """
+        self.payloads.remove({p["content"]["id"] for p in self.catalogue.drop(name, precondition=precondition)})
+
+    def _fitted(
+        self, name: str, model: Any, action: str, x: pa.Table, y: pa.Table | None, classes: Sequence[Any] | None
+    ) -> Fitted:
+        if action not in FIT:
+            raise BadInput(f"unknown action {action!r}: a model can be changed by {', '.join(FIT)}")
+        return _translated(lambda: self.executor.fit(model, action=action, x=x, y=y, classes=classes))
+
+    def _commit_fit(self, version: Version, draft: Draft, action: str, precondition: Precondition) -> Metadata | None:
+        """The outcome's metadata; `None` if it must be fitted again, because it went on from a version that is not the last any more."""
+        name, tip = version.metadata.name, version.tip
+        try:
+            for _ in range(_ATTEMPTS):
+                head = self.catalogue.head(name)
+                if head.tip != tip:
+                    if action == "partial_fit":
+                        self._discard(draft.payload)
+                        return None
+                    # A fit starts anew from the definition, so another fit in between does not matter; another definition does.
+                    current = self.catalogue.version_of(head, Reference(name))
+                    if current.payload["definition"] != draft.payload["definition"]:
+                        raise Conflict(f"model {name!r} was replaced while it was being fitted")
+                    tip = head.tip
+                try:
+                    return self.catalogue.commit(name, draft, base=head, precondition=precondition).metadata
+                except Raced:
+                    continue
+        except OmegaError:
+            self._discard(draft.payload)
+            raise
+        raise self._contended(name, draft.payload)
+
+    def _features(self, value: Any, source: str) -> Features:
+        if not isinstance(value, str):
+            return as_features(value, source=source)
+        return features_of(self.datasets.open(Reference.parse(value, resource=DATASET)), source=source)
+
+    def _store(self, model: Any, *, definition: str) -> dict[str, Any]:
+        content = self.codec.dump(model)
+        payload = self.payloads.write([content])
+        return {"content": asdict(payload), "signature": self.signer.sign(content), "definition": definition}
+
+    def _load(self, version: Version) -> Any:
+        """The model of a version, shared with other callers: not to be changed."""
+        model = self.cache.get(version.tip)
+        if model is None:
+            model = self._read(version)
+            self.cache.put(version.tip, model, size_bytes=version.payload["content"]["size_bytes"])
+        return model
+
+    def _read(self, version: Version) -> Any:
+        of = f"version {version.metadata.version} of model {version.metadata.name!r}"
+        try:
+            content = b"".join(self.payloads.read(Payload(**version.payload["content"]), of=of))
+        except Corrupt:
+            self.catalogue.version(Reference(version.metadata.name))  # dropped meanwhile: NotFound
+            raise
+        if not self.signer.verify(content, signature=version.payload["signature"]):
+            raise Corrupt(f"{of} is not signed by this installation: it is not loaded")
+        try:
+            return self.codec.load(content)
+        except CorruptModel as error:
+            raise Corrupt(f"{of} is damaged: it cannot be loaded") from error
+
+    def _discard(self, payload: Any) -> None:
+        if payload is not None:
+            self.payloads.remove([payload["content"]["id"]])
+
+    def _contended(self, name: str, payload: Any) -> Conflict:
+        self._discard(payload)
+        return Conflict(f"model {name!r} is being changed by too many others at once")
+
+
+def _translated(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except (InvalidSpec, InvalidModelInput) as error:
+        raise BadInput(str(error)) from error
+    except UnsupportedAction as error:
+        raise BadInput(f"{error}; it has {', '.join(error.actions) or 'none'}") from error
+
+

@@ -1,0 +1,70 @@
+"""Byte payloads with what must be found in them again: written under a fresh id, checked whenever they are read."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from hashlib import sha256
+
+from attrs import frozen
+
+from omega.domain.errors import Corrupt
+from omega.ports.blobs import BlobNotFound, BlobStore
+from omega.ports.ids import Ids
+from omega.ports.records import StoreUnavailable
+
+
+@frozen
+class Payload:
+    """Where a payload is (`id`), its size in bytes and its SHA-256 in hex."""
+
+    id: str
+    size_bytes: int
+    sha256: str
+
+
+@frozen
+class Payloads:
+    """Payloads in a blob store."""
+
+    blobs: BlobStore
+    ids: Ids
+
+    def write(self, chunks: Iterable[bytes | memoryview]) -> Payload:
+        """Store the joined chunks under a fresh id."""
+        digest = sha256()
+
+        def digested() -> Iterator[bytes | memoryview]:
+            for chunk in chunks:
+                digest.update(chunk)
+                yield chunk
+
+        id = self.ids.new()
+        size = self.blobs.write(id, chunks=digested())
+        return Payload(id, size, digest.hexdigest())
+
+    def read(self, payload: Payload, *, of: str) -> Iterator[bytes]:
+        """The payload's chunks, in order; `of` names the object in errors.
+
+        Raises: Corrupt, at the call when the payload is missing, after the last chunk when its bytes are not those that were written: what was
+        read before the end is not to be trusted until the end is reached.
+        """
+        try:
+            chunks = self.blobs.read(payload.id)
+        except BlobNotFound as error:
+            raise Corrupt(f"{of} is damaged: its content is missing") from error
+        return _checked(chunks, payload, of)
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Remove payloads that nothing points to any more. One that cannot be removed now is left as an orphan: nothing is lost by it."""
+        for id in ids:
+            with suppress(StoreUnavailable):
+                self.blobs.remove(id)
+
+
+def _checked(chunks: Iterator[bytes], payload: Payload, of: str) -> Iterator[bytes]:
+    digest = sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != payload.sha256:
+        raise Corrupt(f"{of} is damaged: its content is not what was written")
+

@@ -1,0 +1,106 @@
+"""Settings: from an argument, else the environment, else `omega.toml`, else the default. The only reader of the environment.
+
+`omega.toml` is read from the current directory, else from `OMEGA_HOME`; its keys are the names below (`store = "file:///data/omega"`).
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import attrs
+from attrs import field, frozen
+
+from omega.domain.errors import BadInput
+from omega.entrypoints.limits import Limits
+
+DEFAULT_BUCKET: Final = "store"
+_PREFIX: Final = "OMEGA_"
+_MAX: Final = "max_"
+
+
+@frozen
+class Settings:
+    """Everything that can be set; `load` finds the values.
+
+    `store` is `file:///directory` (default: `store` in `home`) or `memory://`.
+    """
+
+    home: Path
+    store: str
+    limits: Limits = field(factory=Limits)
+    model_cache_bytes: int = 1 << 30
+
+    @property
+    def store_path(self) -> Path | None:
+        """The directory of a `file://` store; `None` for the memory.
+
+        Raises: BadInput for another kind of URL.
+        """
+        parts = urlsplit(self.store)
+        if self.store in ("memory://", "memory:"):
+            return None
+        if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+            raise BadInput(f"cannot use store {self.store!r}: give file:///an/absolute/directory or memory://")
+        return Path(unquote(parts.path))
+
+    def as_environment(self) -> dict[str, str]:
+        """The environment variables with which `load` finds these settings again, for a child process."""
+        limits = {f"{_PREFIX}{_MAX}{name}".upper(): str(value) for name, value in attrs.asdict(self.limits).items()}
+        cache = {f"{_PREFIX}{_MAX}MODEL_CACHE_BYTES": str(self.model_cache_bytes)}
+        return {"OMEGA_HOME": str(self.home), "OMEGA_STORE": self.store} | limits | cache
+
+
+def load(
+    *, store: str | None = None, home: str | Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings in force.
+
+    Raises: BadInput naming the setting, and where it came from, that cannot be used.
+    """
+    environ = os.environ if environ is None else environ
+    home = Path(home or environ.get("OMEGA_HOME") or Path.home() / ".omega").expanduser().absolute()
+    found = _from_file(home)
+    numbers: dict[str, int] = {}
+    for name in (*(f.name for f in attrs.fields(Limits)), "model_cache_bytes"):
+        key = _MAX + name
+        if (text := environ.get(_PREFIX + key.upper())) is not None:
+            numbers[name] = _positive(text, f"environment variable {_PREFIX}{key.upper()}")
+        elif key in found:
+            numbers[name] = _positive(found[key], f"{key} in omega.toml")
+    cache = numbers.pop("model_cache_bytes", 1 << 30)
+    store = store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri()
+    settings = Settings(home=home, store=store, limits=Limits(**numbers), model_cache_bytes=cache)
+    _ = settings.store_path
+    return settings
+
+
+def _from_file(home: Path) -> dict[str, Any]:
+    for path in (Path("omega.toml"), home / "omega.toml"):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"cannot read omega.toml: {error}") from error
+        try:
+            found = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise BadInput(f"omega.toml is not valid TOML: {error}") from error
+        known = {"store", _MAX + "model_cache_bytes", *(_MAX + f.name for f in attrs.fields(Limits))}
+        if unknown := sorted(found.keys() - known):
+            raise BadInput(f"omega.toml has unknown settings {', '.join(unknown)}: there are {', '.join(sorted(known))}")
+        return found
+    return {}
+
+
+def _positive(value: object, where: str) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = 0
+    if number < 1 or isinstance(value, bool | float):
+        raise BadInput(f"{where} is {value!r}: it must be a whole number from 1 on")
+    return number
