@@ -1,1 +1,4 @@
-"""What omega means: names, versions, frames, datasets, models. Pure: it reaches the world only through ports."""
+"""What omega means: names, versions, frames, datasets, models.
+
+Pure: it reaches the world only through ports.
+"""

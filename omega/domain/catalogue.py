@@ -1,8 +1,9 @@
 """The one gate to every object: from its name to its versions, and the swing of a name to a new version.
 
-An object has a *head* record under its name, which points to its current *version* record; version records and the payloads that they
-name are never changed. A write stores its payloads, then its version record, then swings the head by compare-and-set: that last step
-alone is the commit. A crash before it leaves an orphan that nothing points to. See docs/adr/0001.
+An object has a *head* record under its name, which points to its current *version* record; version records
+and the payloads that they name are never changed. A write stores its payloads, then its version record, then
+swings the head by compare-and-set: that last step alone is the commit. A crash before it leaves an orphan
+that nothing points to. See docs/adr/0001.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +44,9 @@ class Head:
 
 @frozen
 class Version:
-    """One immutable state of an object. `payload` says where its content is; `tip` is an id that no other version of any object has."""
+    """One immutable state of an object. `payload` says where its content is; `tip` is an id that no other
+    version of any object has.
+    """
 
     metadata: Metadata
     tip: str
@@ -102,7 +105,8 @@ class Catalogue:
         number = reference.at if reference.at is not None else head.version - reference.back
         if not 1 <= number <= head.version:
             raise NotFound(
-                f"{self.resource} {reference.name!r} has no version {number}: its versions are 1 to {head.version}"
+                f"{self.resource} {reference.name!r} has no version {number}: "
+                f"its versions are 1 to {head.version}"
             )
         if number == head.version:
             record = self._read_version(head, number, head.tip)
@@ -110,10 +114,14 @@ class Catalogue:
             record = self._committed(head, number)
         return self._version(reference.name, head, number, record)
 
-    def commit(self, name: str, draft: Draft, *, base: Head | None, precondition: Precondition = ALWAYS) -> Version:
-        """Make `draft` the next version of the object that was at `base` (`None`: the first version of a new object).
+    def commit(
+        self, name: str, draft: Draft, *, base: Head | None, precondition: Precondition = ALWAYS
+    ) -> Version:
+        """Make `draft` the next version of the object that was at `base` (`None`: the first version of a new
+        object).
 
-        Raises: PreconditionFailed; Raced when the object is no longer at `base`. Nothing visible has changed then.
+        Raises: PreconditionFailed; Raced when the object is no longer at `base`. Nothing visible has changed
+        then.
         """
         self.check(name, base, precondition)
         now, tip = self.clock.now(), self.ids.new()
@@ -151,10 +159,13 @@ class Catalogue:
         at = head.version if head else None
         if not precondition.holds(at):
             state = f"is at version {at}" if at else "does not exist"
-            raise PreconditionFailed(f"{self.resource} {name!r} {state}, which the request's precondition rules out")
+            raise PreconditionFailed(
+                f"{self.resource} {name!r} {state}, which the request's precondition rules out"
+            )
 
     def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> Sequence[JSONObject]:
-        """Remove the object with all its versions; the payloads of all of them are given back, for the caller to remove.
+        """Remove the object with all its versions; the payloads of all of them are given back, for the caller
+        to remove.
 
         Raises: NotFound, PreconditionFailed.
         """
@@ -169,7 +180,8 @@ class Catalogue:
                 raise NotFound(f"there is no {self.resource} {name!r} in bucket {self.bucket!r}") from error
             break
         payloads = []
-        # A version record goes after its payload is known and before the payload goes: what is left by a crash is an orphan.
+        # A version record goes after its payload is known and before the payload goes: what is left by a
+        # crash is an orphan.
         for record in list(self._scan(f"version/{head.uid}/")):
             payloads.append(record.value["payload"])
             with suppress(RecordNotFound, RecordConflict):
@@ -177,15 +189,19 @@ class Catalogue:
         return payloads
 
     def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
-        """Objects in the order of their names, those that `pattern` (as of a shell: `*`, `?`, `[abc]`) matches.
+        """Objects in the order of their names, those that `pattern` (as of a shell: `*`, `?`, `[abc]`)
+        matches.
 
-        Hidden names are listed only by a pattern that itself starts with `.` or `_`. Attributes are left out of a list.
+        Hidden names are listed only by a pattern that itself starts with `.` or `_`. Attributes are left out
+        of a list.
 
         Raises: BadInput for a pattern that is too long.
         """
         pattern = pattern or "*"
         if len(pattern) > MAX_PATTERN_CHARS:
-            raise BadInput(f"the name pattern has {len(pattern)} characters, the limit is {MAX_PATTERN_CHARS}")
+            raise BadInput(
+                f"the name pattern has {len(pattern)} characters, the limit is {MAX_PATTERN_CHARS}"
+            )
         shelf = self._shelf(hidden=is_hidden(pattern))
         if pattern == "*":
             page = self.records.page(shelf, offset=offset, limit=limit)
@@ -233,11 +249,13 @@ class Catalogue:
             current = self.peek(name)
             if current is None or current.uid != head.uid:
                 raise NotFound(f"there is no {self.resource} {name!r} in bucket {self.bucket!r}") from error
-            raise Corrupt(f"version {number} of {self.resource} {name!r} is damaged: its record is missing") from error
+            raise Corrupt(
+                f"version {number} of {self.resource} {name!r} is damaged: its record is missing"
+            ) from error
 
     def _committed(self, head: Head, number: int) -> Record:
-        """The record of version `number`. A writer that lost its race or died may have left another of the same number: the next version says
-        which one it was made from."""
+        """The record of version `number`. A writer that lost its race or died may have left another of the
+        same number: the next version says which one it was made from."""
         candidates = self.records.page(f"version/{head.uid}/{number:012d}/").records
         if len(candidates) == 1:
             return candidates[0]

@@ -11,7 +11,6 @@
 
 from collections.abc import Iterable, Iterator
 from io import BytesIO
-from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -93,13 +92,19 @@ def decode_bytes(kind: str, chunks: Iterator[bytes]) -> Any:
 
 def _encode_ndarray(array: np.ndarray) -> Bytes:
     if type(array) is not np.ndarray:
-        raise BadInput(f"cannot keep a numpy array of class {type(array).__name__} exactly: only plain ndarrays")
+        raise BadInput(
+            f"cannot keep a numpy array of class {type(array).__name__} exactly: only plain ndarrays"
+        )
     if array.dtype.hasobject:
-        raise BadInput("cannot keep a numpy array of Python objects exactly: give it a dtype, or store a list")
+        raise BadInput(
+            "cannot keep a numpy array of Python objects exactly: give it a dtype, or store a list"
+        )
     head = BytesIO()
-    np.lib.format.write_array_header_2_0(head, np.lib.format.header_data_from_array_1_0(array))  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_2_0(head, np.lib.format.header_data_from_array_1_0(array))
     # An array in Fortran order is written as its transpose in C order, as .npy has it.
     fortran = array.flags.f_contiguous and not array.flags.c_contiguous
     body = np.ascontiguousarray(array.T if fortran else array)
-    chunks = chain([head.getvalue()], [memoryview(body.reshape(-1).view(np.uint8))] if body.size else [])
+    chunks: list[bytes | memoryview] = [head.getvalue()]
+    if body.size:
+        chunks.append(body.reshape(-1).view(np.uint8).data)
     return Bytes(chunks, NDARRAY, {"dtype": str(array.dtype), "shape": list(array.shape)})

@@ -1,4 +1,6 @@
-"""Features and targets: tables given to models, and the contract on them that a model learns when it is fitted."""
+"""Features and targets: tables given to models, and the contract on them that a model learns when it is
+fitted.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +21,8 @@ from omega.domain.metadata import JSONObject
 class Features:
     """A table of shape (n_samples, n_features) without its index. `source` is what errors call it.
 
-    `named` is false where the data came without column names (an array): its columns are then known by position only.
+    `named` is false where the data came without column names (an array): its columns are then known by
+    position only.
     """
 
     table: pa.Table
@@ -28,7 +31,8 @@ class Features:
 
 
 def as_features(value: Any, *, source: str) -> Features:
-    """Features from a Python value: DataFrame, Series, Arrow table in omega's form, array or list of shape (n_samples,) or (n_samples, n_features).
+    """Features from a Python value: DataFrame, Series, Arrow table in omega's form, array or list of shape
+    (n_samples,) or (n_samples, n_features).
 
     Raises: BadInput.
     """
@@ -45,7 +49,9 @@ def as_features(value: Any, *, source: str) -> Features:
             return _from_array(value, source)
         case list() | tuple() | dict():
             return _from_python(value, source)
-    raise BadInput(f"{source} is of type {type(value).__name__}: give a dataset name, DataFrame, Series, array or list")
+    raise BadInput(
+        f"{source} is of type {type(value).__name__}: give a dataset name, DataFrame, Series, array or list"
+    )
 
 
 def features_of(reading: Reading, *, source: str) -> Features:
@@ -82,14 +88,21 @@ def fitted_order(x: Features, contract: JSONObject) -> pa.Table:
     if not x.named:
         if x.table.num_columns != len(names):
             raise BadInput(
-                f"{x.source} has {x.table.num_columns} columns, the model was fitted with {len(names)}: {_list(names)}"
+                f"{x.source} has {x.table.num_columns} columns, the model was fitted with {len(names)}: "
+                f"{_list(names)}"
             )
         return _same_kinds(x.table.rename_columns(names), wanted, x.source)
     given = x.table.column_names
     missing, extra = [n for n in names if n not in set(given)], [g for g in given if g not in set(names)]
     if missing or extra:
-        problems = [f"{word} columns: {_list(found)}" for word, found in (("missing", missing), ("extra", extra)) if found]
-        raise BadInput(f"{x.source} does not fit the model, which was fitted with {_list(names)}; {'; '.join(problems)}")
+        problems = [
+            f"{word} columns: {_list(found)}"
+            for word, found in (("missing", missing), ("extra", extra))
+            if found
+        ]
+        raise BadInput(
+            f"{x.source} does not fit the model, which was fitted with {_list(names)}; {'; '.join(problems)}"
+        )
     return _same_kinds(x.table.select(names), wanted, x.source)
 
 
@@ -113,7 +126,7 @@ def _from_array(array: np.ndarray, source: str) -> Features:
 
 
 def _from_python(value: Any, source: str) -> Features:
-    named = isinstance(value, dict) or bool(value) and isinstance(value[0], dict)
+    named = isinstance(value, dict) or (bool(value) and isinstance(value[0], dict))
     try:
         frame = pd.DataFrame(value if named else {str(i): c for i, c in enumerate(_transposed(value))})
     except (ValueError, TypeError) as error:
@@ -132,7 +145,9 @@ def _transposed(rows: Sequence[Any]) -> list[list[Any]]:
 
 def _described(table: pa.Table) -> list[dict[str, str]]:
     dtypes = tabular.dtypes(table.schema)
-    return [{"name": name, "dtype": dtypes[name], "type": _kind(table.schema.field(name).type)} for name in dtypes]
+    return [
+        {"name": name, "dtype": dtypes[name], "type": _kind(table.schema.field(name).type)} for name in dtypes
+    ]
 
 
 def _same_kinds(table: pa.Table, wanted: Sequence[JSONObject], source: str) -> pa.Table:
@@ -141,7 +156,8 @@ def _same_kinds(table: pa.Table, wanted: Sequence[JSONObject], source: str) -> p
         # A column without a single value may stand for any kind of column.
         if kind != feature["type"] and table.column(feature["name"]).null_count < table.num_rows:
             raise BadInput(
-                f"column {feature['name']!r} of {source} is {kind}, the model was fitted with {feature['type']} ({feature['dtype']})"
+                f"column {feature['name']!r} of {source} is {kind}, "
+                f"the model was fitted with {feature['type']} ({feature['dtype']})"
             )
     return table
 
@@ -149,7 +165,12 @@ def _same_kinds(table: pa.Table, wanted: Sequence[JSONObject], source: str) -> p
 def _kind(type: pa.DataType) -> str:
     if pa.types.is_dictionary(type):
         type = type.value_type
-    if pa.types.is_boolean(type) or pa.types.is_integer(type) or pa.types.is_floating(type) or pa.types.is_decimal(type):
+    if (
+        pa.types.is_boolean(type)
+        or pa.types.is_integer(type)
+        or pa.types.is_floating(type)
+        or pa.types.is_decimal(type)
+    ):
         return "numeric"
     if pa.types.is_string(type) or pa.types.is_large_string(type):
         return "text"

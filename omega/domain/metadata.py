@@ -11,7 +11,8 @@ JSONObject = Mapping[str, Any]
 
 @frozen
 class Metadata:
-    """An object at one version. `created` is when its first version was written, `modified` when this one was, both in UTC.
+    """An object at one version. `created` is when its first version was written, `modified` when this one
+    was, both in UTC.
 
     `attributes` depend on the kind: `rows` of a frame, `features` of a fitted model.
     """
@@ -36,7 +37,9 @@ class Listing:
 
 @frozen
 class Precondition:
-    """At which versions a write may happen (RFC 9110, section 13.1: If-Match and If-None-Match). `"*"` is any existing version."""
+    """At which versions a write may happen (RFC 9110, section 13.1: If-Match and If-None-Match). `"*"` is any
+    existing version.
+    """
 
     match: frozenset[int] | Literal["*"] | None = None
     none_match: frozenset[int] | Literal["*"] | None = None

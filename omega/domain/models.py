@@ -1,6 +1,7 @@
 """Models: made from a spec, fitted on datasets, asked for predictions.
 
-Every fit makes a new version; the one before keeps serving until the new one is whole. What is loaded must carry our signature.
+Every fit makes a new version; the one before keeps serving until the new one is whole. What is loaded must
+carry our signature.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +41,8 @@ T = TypeVar("T")
 
 @frozen(eq=False)
 class Answer:
-    """What a model answered. `result` is an array of shape (n_samples,) or (n_samples, n_outputs), a list of such for several outputs, or a score.
+    """What a model answered. `result` is an array of shape (n_samples,) or (n_samples, n_outputs), a list of
+    such for several outputs, or a score.
 
     `classes` are the labels of the columns of probabilities.
     """
@@ -52,7 +54,9 @@ class Answer:
 
 @frozen
 class ModelService:
-    """Create, fit, ask, list and drop the models of one bucket. `x` and `y` are dataset references (text) or tabular values."""
+    """Create, fit, ask, list and drop the models of one bucket. `x` and `y` are dataset references (text) or
+    tabular values.
+    """
 
     catalogue: Catalogue
     datasets: DatasetService
@@ -64,7 +68,8 @@ class ModelService:
     cache: Cache = field(repr=False)
 
     def create(self, name: str, spec: Sequence[Any], *, replace: bool = False) -> Metadata:
-        """Store a new unfitted model made from a pipeline spec; with `replace`, as the next version of one that is there.
+        """Store a new unfitted model made from a pipeline spec; with `replace`, as the next version of one
+        that is there.
 
         Raises: BadInput naming the step and parameter at fault; AlreadyExists.
         """
@@ -89,7 +94,9 @@ class ModelService:
                 raise AlreadyExists(f"model {name!r} exists already: use replace, or another name")
             payload = payload or self._store(model, definition=self.ids.new())
             try:
-                return self.catalogue.commit(name, Draft(self.codec.kind, payload, attributes), base=head).metadata
+                return self.catalogue.commit(
+                    name, Draft(self.codec.kind, payload, attributes), base=head
+                ).metadata
             except Raced:
                 continue
         raise self._contended(name, payload)
@@ -106,8 +113,8 @@ class ModelService:
     ) -> Metadata:
         """Fit the model (`"fit"` anew, `"partial_fit"` further) and store the outcome as its next version.
 
-        Raises: NotFound; BadInput (data that does not fit, an action the model lacks); Conflict when the model was replaced meanwhile;
-        PreconditionFailed.
+        Raises: NotFound; BadInput (data that does not fit, an action the model lacks); Conflict when the
+        model was replaced meanwhile; PreconditionFailed.
         """
         features_x, features_y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
         features.same_length(features_x, features_y)
@@ -119,10 +126,12 @@ class ModelService:
                 table = features.fitted_order(features_x, contract)
             model, target = self._load(version), None if features_y is None else features_y.table
             fitted = self._fitted(name, model, action, table, target, classes)
-            attributes = contract | fitted.attributes | features.learned(features_x, features_y)
+            attributes = {**contract, **fitted.attributes, **features.learned(features_x, features_y)}
             attributes |= {"fitted": True, "classes": fitted.classes}
             payload = self._store(fitted.model, definition=version.payload["definition"])
-            metadata = self._commit_fit(version, Draft(self.codec.kind, payload, attributes), action, precondition)
+            metadata = self._commit_fit(
+                version, Draft(self.codec.kind, payload, attributes), action, precondition
+            )
             if metadata is not None:
                 return metadata
         raise self._contended(name, None)
@@ -171,17 +180,29 @@ class ModelService:
 
         Raises: NotFound, PreconditionFailed.
         """
-        self.payloads.remove({p["content"]["id"] for p in self.catalogue.drop(name, precondition=precondition)})
+        self.payloads.remove(
+            {p["content"]["id"] for p in self.catalogue.drop(name, precondition=precondition)}
+        )
 
     def _fitted(
-        self, name: str, model: Any, action: str, x: pa.Table, y: pa.Table | None, classes: Sequence[Any] | None
+        self,
+        name: str,
+        model: Any,
+        action: str,
+        x: pa.Table,
+        y: pa.Table | None,
+        classes: Sequence[Any] | None,
     ) -> Fitted:
         if action not in FIT:
             raise BadInput(f"unknown action {action!r}: a model can be changed by {', '.join(FIT)}")
         return _translated(lambda: self.executor.fit(model, action=action, x=x, y=y, classes=classes))
 
-    def _commit_fit(self, version: Version, draft: Draft, action: str, precondition: Precondition) -> Metadata | None:
-        """The outcome's metadata; `None` if it must be fitted again, because it went on from a version that is not the last any more."""
+    def _commit_fit(
+        self, version: Version, draft: Draft, action: str, precondition: Precondition
+    ) -> Metadata | None:
+        """The outcome's metadata; `None` if it must be fitted again, because it went on from a version that
+        is not the last any more.
+        """
         name, tip = version.metadata.name, version.tip
         try:
             for _ in range(_ATTEMPTS):
@@ -190,7 +211,8 @@ class ModelService:
                     if action == "partial_fit":
                         self._discard(draft.payload)
                         return None
-                    # A fit starts anew from the definition, so another fit in between does not matter; another definition does.
+                    # A fit starts anew from the definition, so another fit in between does not matter;
+                    # another definition does.
                     current = self.catalogue.version_of(head, Reference(name))
                     if current.payload["definition"] != draft.payload["definition"]:
                         raise Conflict(f"model {name!r} was replaced while it was being fitted")
@@ -252,5 +274,3 @@ def _translated(call: Callable[[], T]) -> T:
         raise BadInput(str(error)) from error
     except UnsupportedAction as error:
         raise BadInput(f"{error}; it has {', '.join(error.actions) or 'none'}") from error
-
-

@@ -38,7 +38,8 @@ ACTION_WORDS: Final = {
     ),
 }
 _REFERENCE = re.compile(
-    r"(?P<name>[^\[\]@^]*)(?P<before>@[^\[\]@^]*|\^+)?(?:\[(?P<columns>.*)\])?(?P<after>@[^\[\]@^]*|\^+)?", re.DOTALL
+    r"(?P<name>[^\[\]@^]*)(?P<before>@[^\[\]@^]*|\^+)?(?:\[(?P<columns>.*)\])?(?P<after>@[^\[\]@^]*|\^+)?",
+    re.DOTALL,
 )
 
 
@@ -95,7 +96,8 @@ def _check(name: str, *, what: str) -> None:
 
 @frozen
 class Reference:
-    """An object by name, at a version: the current one, number `at`, or `back` versions before the current one.
+    """An object by name, at a version: the current one, number `at`, or `back` versions before the current
+    one.
 
     `columns` is the text between the brackets, `None` where there are none.
     """
@@ -113,7 +115,9 @@ class Reference:
         """
         match = _REFERENCE.fullmatch(text)
         if match is None or (match["before"] and match["after"]):
-            raise BadInput(f"cannot read {text!r}: after the name come [columns] and @version or ^, each at most once")
+            raise BadInput(
+                f"cannot read {text!r}: after the name come [columns] and @version or ^, each at most once"
+            )
         name, columns, version = match["name"], match["columns"], match["before"] or match["after"] or ""
         check_name(name, resource=resource)
         if columns is not None and resource != DATASET:

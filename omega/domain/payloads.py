@@ -1,4 +1,6 @@
-"""Byte payloads with what must be found in them again: written under a fresh id, checked whenever they are read."""
+"""Byte payloads with what must be found in them again: written under a fresh id, checked whenever they are
+read.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -44,8 +46,8 @@ class Payloads:
     def read(self, payload: Payload, *, of: str) -> Iterator[bytes]:
         """The payload's chunks, in order; `of` names the object in errors.
 
-        Raises: Corrupt, at the call when the payload is missing, after the last chunk when its bytes are not those that were written: what was
-        read before the end is not to be trusted until the end is reached.
+        Raises: Corrupt, at the call when the payload is missing, after the last chunk when its bytes are not
+        those that were written: what was read before the end is not to be trusted until the end is reached.
         """
         try:
             chunks = self.blobs.read(payload.id)
@@ -54,7 +56,9 @@ class Payloads:
         return _checked(chunks, payload, of)
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Remove payloads that nothing points to any more. One that cannot be removed now is left as an orphan: nothing is lost by it."""
+        """Remove payloads that nothing points to any more. One that cannot be removed now is left as an
+        orphan: nothing is lost by it.
+        """
         for id in ids:
             with suppress(StoreUnavailable):
                 self.blobs.remove(id)
@@ -67,4 +71,3 @@ def _checked(chunks: Iterator[bytes], payload: Payload, of: str) -> Iterator[byt
         yield chunk
     if digest.hexdigest() != payload.sha256:
         raise Corrupt(f"{of} is damaged: its content is not what was written")
-

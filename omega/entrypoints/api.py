@@ -7,8 +7,9 @@
     om.runtime.model("mymodel").fit("sample[x]", "sample[y]")
     om.runtime.model("mymodel").predict("sample[x]")
 
-`om.datasets`, `om.models` and `om.runtime` are those of `om.Omega()`, made from the settings at first use; `om["bucket"]` is the same in another
-bucket. All errors are `omega.OmegaError`s: `NotFound`, `BadInput`, `Conflict` and so on.
+`om.datasets`, `om.models` and `om.runtime` are those of `om.Omega()`, made from the settings at first use;
+`om["bucket"]` is the same in another bucket. All errors are `omega.OmegaError`s: `NotFound`, `BadInput`,
+`Conflict` and so on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +36,8 @@ _CHUNK_BYTES = 1 << 20
 class Omega:
     """Datasets, models and the runtime of one bucket of a store.
 
-    `store` is a URL: `file:///directory`, or `memory://` for tests; the default comes from the settings (see `omega.entrypoints.settings`).
+    `store` is a URL: `file:///directory`, or `memory://` for tests; the default comes from the settings (see
+    `omega.entrypoints.settings`).
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Omega:
         settings: Settings | None = None,
         services: Services | None = None,
     ) -> None:
-        self._services = services or connect(settings or settings_module.load(store=store, home=home), bucket=bucket)
+        self._services = services or connect(
+            settings or settings_module.load(store=store, home=home), bucket=bucket
+        )
         self.bucket = self._services.bucket
         self.datasets = Datasets(self._services.datasets)
         self.models = Models(self._services.models)
@@ -72,7 +76,9 @@ class Omega:
 
 @frozen
 class Datasets:
-    """Put, get, list and drop datasets. A name may carry a version and columns: `sample@3`, `sample^`, `sample[x,y]`."""
+    """Put, get, list and drop datasets. A name may carry a version and columns: `sample@3`, `sample^`,
+    `sample[x,y]`.
+    """
 
     _service: DatasetService = field(alias="service", repr=False)
 
@@ -85,14 +91,19 @@ class Datasets:
         precondition: Precondition = ALWAYS,
         idempotency_key: str | None = None,
     ) -> Metadata:
-        """Store a DataFrame, Series, Arrow table, dict, list, numpy array, bytes, or the content of a `Path` or binary file.
+        """Store a DataFrame, Series, Arrow table, dict, list, numpy array, bytes, or the content of a `Path`
+        or binary file.
 
-        A frame is appended to the frame that is there unless `append` is false; every other kind takes the place of what was there.
-        Every put makes a new version.
+        A frame is appended to the frame that is there unless `append` is false; every other kind takes the
+        place of what was there. Every put makes a new version.
 
         Raises: BadInput, Conflict, PreconditionFailed; nothing has changed then.
         """
-        content = Bytes(_chunks(value)) if isinstance(value, Path) or hasattr(value, "read") else contents.encode(value)
+        content = (
+            Bytes(_chunks(value))
+            if isinstance(value, Path) or hasattr(value, "read")
+            else contents.encode(value)
+        )
         return self._service.put(
             name, content, append=append, precondition=precondition, idempotency_key=idempotency_key
         )
@@ -108,9 +119,11 @@ class Datasets:
         limit: int | None = None,
         version: int | None = None,
     ) -> Any:
-        """What was put, equal in value, type, dtypes, index and column order; of frames the part that is asked for.
+        """What was put, equal in value, type, dtypes, index and column order; of frames the part that is
+        asked for.
 
-        `where` maps `column` or `column__op` (`eq ne lt lte gt gte in between contains startswith endswith isnull`) to a value.
+        `where` maps `column` or `column__op` (`eq ne lt lte gt gte in between contains startswith endswith
+        isnull`) to a value.
 
         Raises: NotFound, BadInput, Corrupt.
         """
@@ -135,7 +148,9 @@ class Datasets:
         return self._service.metadata(_reference(name, DATASET, version))
 
     def list(self, pattern: str | None = None) -> list[str]:
-        """All names that match a shell pattern, in order; names that start with `.` or `_` only by a pattern that does too."""
+        """All names that match a shell pattern, in order; names that start with `.` or `_` only by a pattern
+        that does too.
+        """
         return [item.name for item in _all(self._service, pattern)]
 
     def page(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
@@ -157,7 +172,8 @@ class Models:
     _service: ModelService = field(alias="service", repr=False)
 
     def create(self, name: str, pipeline: Sequence[Any], *, replace: bool = False) -> Metadata:
-        """Store an unfitted model made from a pipeline spec: a list of `[class name, params]` or `[step name, class name, params]`.
+        """Store an unfitted model made from a pipeline spec: a list of `[class name, params]` or `[step name,
+        class name, params]`.
 
         Raises: BadInput, AlreadyExists.
         """
@@ -213,8 +229,8 @@ class Runtime:
 
 @frozen
 class RuntimeModel:
-    """A model at work. `x` and `y` are dataset references (`"sample[x]"`) or DataFrame, Series, array or list, of shape (n_samples, n_features)
-    and (n_samples,) or (n_samples, n_outputs).
+    """A model at work. `x` and `y` are dataset references (`"sample[x]"`) or DataFrame, Series, array or
+    list, of shape (n_samples, n_features) and (n_samples,) or (n_samples, n_outputs).
 
     Raises, all methods: NotFound, NotFitted, BadInput, Corrupt.
     """
@@ -227,9 +243,16 @@ class RuntimeModel:
         return self.change("fit", x, y, precondition=precondition)
 
     def partial_fit(
-        self, x: Any, y: Any = None, *, classes: Sequence[Any] | None = None, precondition: Precondition = ALWAYS
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        classes: Sequence[Any] | None = None,
+        precondition: Precondition = ALWAYS,
     ) -> Metadata:
-        """Fit further and store the outcome as the next version; `classes` are all labels, for a classifier's first time."""
+        """Fit further and store the outcome as the next version; `classes` are all labels, for a classifier's
+        first time.
+        """
         return self.change("partial_fit", x, y, classes=classes, precondition=precondition)
 
     def predict(self, x: Any) -> np.ndarray:
@@ -259,7 +282,9 @@ class RuntimeModel:
     def change(self, action: str, x: Any, y: Any = None, **options: Any) -> Metadata:
         """`fit` or `partial_fit` by name."""
         if Reference.parse(self.name, resource=MODEL) != Reference(self.name):
-            raise BadInput(f"cannot {action} {self.name!r}: only the current version of a model can be fitted")
+            raise BadInput(
+                f"cannot {action} {self.name!r}: only the current version of a model can be fitted"
+            )
         return self._service.fit(self.name, x, y, action=action, **options)
 
     def ask(self, action: str, x: Any, y: Any = None) -> Answer:

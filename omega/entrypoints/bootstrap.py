@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from omega.adapters.arrow_frames.frames import ArrowFrameStore
 from omega.adapters.embedded.blobs import DirectoryBlobStore
@@ -20,7 +20,10 @@ from omega.domain.datasets import DatasetService
 from omega.domain.models import ModelService
 from omega.domain.names import DATASET, MODEL
 from omega.domain.payloads import Payloads
+from omega.domain.segments import Segments
 from omega.entrypoints.settings import Settings
+from omega.ports.blobs import BlobStore
+from omega.ports.records import RecordStore
 
 
 @frozen
@@ -34,28 +37,46 @@ class Services:
     close: Callable[[], None]
 
 
+@frozen
+class _Stores:
+    records: RecordStore
+    blobs: BlobStore
+    signing_key: bytes = field(repr=False)
+    close: Callable[[], None]
+
+
+def _stores(settings: Settings) -> _Stores:
+    path = settings.store_path
+    if path is None:
+        return _Stores(MemoryRecordStore(), MemoryBlobStore(), secrets.token_bytes(32), lambda: None)
+    records = SqliteRecordStore(path / "records.sqlite")
+    key = load_or_create_key(settings.home / "signing.key")
+    return _Stores(records, DirectoryBlobStore(path / "blobs"), key, records.close)
+
+
 def connect(settings: Settings, *, bucket: str) -> Services:
     """Open the stores that the settings name and put the services on them.
 
     Raises: BadInput for settings that cannot be used, StoreUnavailable.
     """
-    path = settings.store_path
-    if path is None:
-        records, blobs, key = MemoryRecordStore(), MemoryBlobStore(), secrets.token_bytes(32)
-        close: Callable[[], None] = lambda: None  # noqa: E731
-    else:
-        sqlite = SqliteRecordStore(path / "records.sqlite")
-        records, blobs, close = sqlite, DirectoryBlobStore(path / "blobs"), sqlite.close
-        key = load_or_create_key(settings.home / "signing.key")
+    stores = _stores(settings)
+    records, blobs, key = stores.records, stores.blobs, stores.signing_key
     clock, ids, cache = SystemClock(), TimeOrderedIds(), LruCache(settings.model_cache_bytes)
-    frames, payloads = ArrowFrameStore(blobs), Payloads(blobs, ids)
+    segments, payloads = Segments(ArrowFrameStore(blobs), ids), Payloads(blobs, ids)
     codec, executor, signer = JoblibModelCodec(), SklearnModelExecutor(), HmacSigner(key)
 
     def within(bucket: str) -> Services:
-        datasets = DatasetService(Catalogue(records, clock, ids, DATASET, bucket), frames, payloads, ids)
+        datasets = DatasetService(Catalogue(records, clock, ids, DATASET, bucket), segments, payloads)
         models = ModelService(
-            Catalogue(records, clock, ids, MODEL, bucket), datasets, payloads, ids, codec, executor, signer, cache
+            Catalogue(records, clock, ids, MODEL, bucket),
+            datasets,
+            payloads,
+            ids,
+            codec,
+            executor,
+            signer,
+            cache,
         )
-        return Services(datasets, models, bucket, within, close)
+        return Services(datasets, models, bucket, within, stores.close)
 
     return within(bucket)

@@ -1,6 +1,8 @@
-"""Settings: from an argument, else the environment, else `omega.toml`, else the default. The only reader of the environment.
+"""Settings: from an argument, else the environment, else `omega.toml`, else the default. The only reader of
+the environment.
 
-`omega.toml` is read from the current directory, else from `OMEGA_HOME`; its keys are the names below (`store = "file:///data/omega"`).
+`omega.toml` is read from the current directory, else from `OMEGA_HOME`; its keys are the names below (`store
+= "file:///data/omega"`).
 """
 
 import os
@@ -25,13 +27,15 @@ _MAX: Final = "max_"
 class Settings:
     """Everything that can be set; `load` finds the values.
 
-    `store` is `file:///directory` (default: `store` in `home`) or `memory://`.
+    `store` is `file:///directory` (default: `store` in `home`) or `memory://`. `access_rules` is
+    OMEGA_RESTAPI_FILTER, as it was given.
     """
 
     home: Path
     store: str
     limits: Limits = field(factory=Limits)
     model_cache_bytes: int = 1 << 30
+    access_rules: str | None = None
 
     @property
     def store_path(self) -> Path | None:
@@ -43,14 +47,20 @@ class Settings:
         if self.store in ("memory://", "memory:"):
             return None
         if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-            raise BadInput(f"cannot use store {self.store!r}: give file:///an/absolute/directory or memory://")
+            raise BadInput(
+                f"cannot use store {self.store!r}: give file:///an/absolute/directory or memory://"
+            )
         return Path(unquote(parts.path))
 
-    def as_environment(self) -> dict[str, str]:
-        """The environment variables with which `load` finds these settings again, for a child process."""
-        limits = {f"{_PREFIX}{_MAX}{name}".upper(): str(value) for name, value in attrs.asdict(self.limits).items()}
+    def export(self) -> None:
+        """Put these settings into this process's environment, where `load` finds them again, in child
+        processes too.
+        """
+        limits = {
+            f"{_PREFIX}{_MAX}{name}".upper(): str(value) for name, value in attrs.asdict(self.limits).items()
+        }
         cache = {f"{_PREFIX}{_MAX}MODEL_CACHE_BYTES": str(self.model_cache_bytes)}
-        return {"OMEGA_HOME": str(self.home), "OMEGA_STORE": self.store} | limits | cache
+        os.environ.update({"OMEGA_HOME": str(self.home), "OMEGA_STORE": self.store} | limits | cache)
 
 
 def load(
@@ -73,6 +83,7 @@ def load(
     cache = numbers.pop("model_cache_bytes", 1 << 30)
     store = store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri()
     settings = Settings(home=home, store=store, limits=Limits(**numbers), model_cache_bytes=cache)
+    settings = attrs.evolve(settings, access_rules=environ.get("OMEGA_RESTAPI_FILTER"))
     _ = settings.store_path
     return settings
 
@@ -91,7 +102,9 @@ def _from_file(home: Path) -> dict[str, Any]:
             raise BadInput(f"omega.toml is not valid TOML: {error}") from error
         known = {"store", _MAX + "model_cache_bytes", *(_MAX + f.name for f in attrs.fields(Limits))}
         if unknown := sorted(found.keys() - known):
-            raise BadInput(f"omega.toml has unknown settings {', '.join(unknown)}: there are {', '.join(sorted(known))}")
+            raise BadInput(
+                f"omega.toml has unknown settings {', '.join(unknown)}: there are {', '.join(sorted(known))}"
+            )
         return found
     return {}
 

@@ -18,14 +18,17 @@ class BlobExists(Exception):
 class BlobStore(Protocol):
     """Payloads that survive the process once `write` has returned.
 
-    Safe to call from many threads and processes at once. Any method may raise `records.StoreUnavailable`; `write` may raise
-    `records.StoreFull`. An id out of the legal form raises `ValueError` and touches nothing.
+    Safe to call from many threads and processes at once. Any method may raise `records.StoreUnavailable`;
+    `write` may raise `records.StoreFull`. An id out of the legal form raises `ValueError` and touches
+    nothing.
     """
 
     def write(self, id: str, *, chunks: Iterable[bytes | memoryview]) -> int:
-        """Store the joined chunks as one payload and return its size in bytes; chunks are consumed once, in order.
+        """Store the joined chunks as one payload and return its size in bytes; chunks are consumed once, in
+        order.
 
-        The payload is visible whole or not at all: when `chunks` or the store fails, or the process dies, there is no such id.
+        The payload is visible whole or not at all: when `chunks` or the store fails, or the process dies,
+        there is no such id.
 
         Raises: BlobExists; the payload that was there is untouched. Whatever `chunks` raises passes through.
         """
@@ -33,12 +36,14 @@ class BlobStore(Protocol):
     def read(self, id: str) -> Iterator[bytes]:
         """The payload's bytes in order, in chunks of at most 1 MiB (an empty payload gives no chunk).
 
-        Raises: BlobNotFound, at the call itself, not at the first chunk. A reader that has begun reads to the end even if the payload
-        is removed meanwhile.
+        Raises: BlobNotFound, at the call itself, not at the first chunk. A reader that has begun reads to the
+        end even if the payload is removed meanwhile.
         """
 
     def remove(self, id: str) -> None:
         """Remove the payload; an id that is not there is no error."""
 
     def ids(self) -> Iterator[str]:
-        """The ids of all whole payloads, in ascending order; a payload that is written or removed meanwhile may or may not be among them."""
+        """The ids of all whole payloads, in ascending order; a payload that is written or removed meanwhile
+        may or may not be among them.
+        """

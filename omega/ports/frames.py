@@ -1,7 +1,8 @@
 """Tables of columns, stored as immutable segments.
 
-A segment is one Arrow table under an id of the caller's (1 to 64 characters of `0-9a-z`). A frame is a sequence of segments of one schema, in
-row order; how a frame's segments are found again is the caller's business.
+A segment is one Arrow table under an id of the caller's (1 to 64 characters of `0-9a-z`). A frame is a
+sequence of segments of one schema, in row order; how a frame's segments are found again is the caller's
+business.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,9 @@ from attrs import frozen
 
 @frozen
 class Segment:
-    """Where one stored part of a frame is, and what must be found there. `sha256` is of the stored bytes, in hex."""
+    """Where one stored part of a frame is, and what must be found there. `sha256` is of the stored bytes, in
+    hex.
+    """
 
     id: str
     rows: int
@@ -31,7 +34,9 @@ class SegmentCorrupt(Exception):
 
 
 class FrameStore(Protocol):
-    """Arrow tables in, Arrow tables out, exactly: schema, metadata of schema and fields, dictionaries, nulls and the bits of floats."""
+    """Arrow tables in, Arrow tables out, exactly: schema, metadata of schema and fields, dictionaries, nulls
+    and the bits of floats.
+    """
 
     def write(self, id: str, *, table: pa.Table) -> Segment:
         """Store `table`, of shape (rows, columns), 0 rows allowed, under `id`, and say what was stored.
@@ -50,13 +55,16 @@ class FrameStore(Protocol):
         offset: int = 0,
         limit: int | None = None,
     ) -> Iterator[pa.Table]:
-        """The rows of `segments`, in their order, for which `where` is true, less the first `offset`, at most `limit`; one table a segment.
+        """The rows of `segments`, in their order, for which `where` is true, less the first `offset`, at most
+        `limit`; one table a segment.
 
-        Only `columns` are in the tables, in the order given (`None`: all, in stored order); `where` may name columns that are not among them.
-        Tables without a row are left out, but at least one table comes, so that the schema is always known (no segments: no table).
-        Segments that `offset` and `limit` rule out are not read; at most one segment is held at a time.
+        Only `columns` are in the tables, in the order given (`None`: all, in stored order); `where` may name
+        columns that are not among them. Tables without a row are left out, but at least one table comes, so
+        that the schema is always known (no segments: no table). Segments that `offset` and `limit` rule out
+        are not read; at most one segment is held at a time.
 
-        Raises: SegmentNotFound and SegmentCorrupt while iterating; KeyError for an unknown column, ValueError for negative numbers.
+        Raises: SegmentNotFound and SegmentCorrupt while iterating; KeyError for an unknown column, ValueError
+        for negative numbers.
         """
 
     def count(self, segments: Sequence[Segment], *, where: pc.Expression | None = None) -> int:

@@ -1,8 +1,9 @@
 """Small JSON records under string keys, changed only by compare-and-set.
 
-A key is 1 to 1,024 bytes of UTF-8 without NUL; keys are ordered by code point. A value is a JSON object: `dict` with `str`
-keys, of `None`, `bool`, `int` (64 bits), finite `float`, `str`, `list` and `dict`. Keys inside a value may start with `$`, hold `.` or be
-empty. Values are copied on the way in and out: changing one that was written or read changes nothing stored.
+A key is 1 to 1,024 bytes of UTF-8 without NUL; keys are ordered by code point. A value is a JSON object:
+`dict` with `str` keys, of `None`, `bool`, `int` (64 bits), finite `float`, `str`, `list` and `dict`. Keys
+inside a value may start with `$`, hold `.` or be empty. Values are copied on the way in and out: changing one
+that was written or read changes nothing stored.
 """
 
 from collections.abc import Mapping
@@ -49,8 +50,9 @@ class StoreFull(Exception):
 class RecordStore(Protocol):
     """Records that survive the process once `write` or `remove` has returned.
 
-    Every method is atomic for its one key and safe to call from many threads and processes at once. Any method may raise
-    `StoreUnavailable`; `write` may raise `StoreFull`. A key out of the legal form raises `ValueError`.
+    Every method is atomic for its one key and safe to call from many threads and processes at once. Any
+    method may raise `StoreUnavailable`; `write` may raise `StoreFull`. A key out of the legal form raises
+    `ValueError`.
     """
 
     def read(self, key: str) -> Record:
@@ -62,10 +64,12 @@ class RecordStore(Protocol):
     def write(self, key: str, *, value: JSONObject, expected: str | None) -> Record:
         """Store `value` if the record's revision is still `expected` (`None`: if there is no such record).
 
-        The record returned carries the new revision, which no state of this key ever had before, also not before a removal.
-        Of concurrent writers that expect the same revision exactly one succeeds; writing an equal value is a write too.
+        The record returned carries the new revision, which no state of this key ever had before, also not
+        before a removal. Of concurrent writers that expect the same revision exactly one succeeds; writing an
+        equal value is a write too.
 
-        Raises: RecordConflict, also when `expected` names a revision and the record is gone; nothing has changed then.
+        Raises: RecordConflict, also when `expected` names a revision and the record is gone; nothing has
+        changed then.
         """
 
     def remove(self, key: str, *, expected: str) -> None:
@@ -75,8 +79,9 @@ class RecordStore(Protocol):
         """
 
     def page(self, prefix: str, *, offset: int = 0, limit: int = 1000) -> RecordPage:
-        """Up to `limit` records whose keys start with `prefix`, in key order, after skipping `offset` of them.
+        """Up to `limit` records whose keys start with `prefix`, in key order, after skipping `offset` of
+        them.
 
-        One call sees one state of the store. An empty prefix means all records; none, or an offset past the end, gives an empty page
-        with the right total. Negative numbers raise `ValueError`.
+        One call sees one state of the store. An empty prefix means all records; none, or an offset past the
+        end, gives an empty page with the right total. Negative numbers raise `ValueError`.
         """

@@ -10,4 +10,6 @@ class Signer(Protocol):
         """The signature of `payload`, 64 hex digits; the same for the same bytes and secret."""
 
     def verify(self, payload: bytes, *, signature: str) -> bool:
-        """Whether `signature` is that of `payload`, compared in constant time; any malformed signature is `False`."""
+        """Whether `signature` is that of `payload`, compared in constant time; any malformed signature is
+        `False`.
+        """

@@ -1,0 +1,1 @@
+"""The command line `om`: a file per command group, on the same verbs as HTTP and Python."""

@@ -1,0 +1,64 @@
+"""`om`: the entry point, and the groups, imported only when one of their commands runs."""
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+#: Group: where its commands are, and its line in `om --help`. Nothing of it is imported for that line, so
+#: that help is instant.
+GROUPS: Final = {
+    "datasets": ("omega.entrypoints.cli.datasets", "Put, get, list and drop datasets."),
+    "models": ("omega.entrypoints.cli.models", "Put, get, list and drop models."),
+    "runtime": ("omega.entrypoints.cli.runtime", "Serve the REST API; fit models and ask them."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group of groups that are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the groups."""
+        return list(GROUPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The group of this name."""
+        if cmd_name not in GROUPS:
+            return None
+        group = import_module(GROUPS[cmd_name][0]).group
+        assert isinstance(group, click.Group)
+        return group
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The groups with their lines, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in GROUPS.items()])
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="omega", prog_name="om")
+def om() -> None:
+    """Data, models and notebooks behind a REST API with one command."""
+
+
+def main() -> None:
+    """Run `om`: exit code 0 is success, 1 failure (one sentence on standard error), 2 wrong usage."""
+    from omega.domain.errors import OmegaError
+    from omega.ports.records import StoreFull, StoreUnavailable
+
+    try:
+        om.main(prog_name="om")
+    except OmegaError as error:
+        _fail(str(error))
+    except StoreFull as error:
+        _fail(f"the store is full: {error}")
+    except StoreUnavailable as error:
+        _fail(f"the store is not available: {error}")
+
+
+def _fail(message: str) -> None:
+    click.echo(f"om: {message}", err=True)
+    sys.exit(1)

@@ -1,0 +1,98 @@
+"""`om models`: models from pipeline specs."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from omega.domain.errors import BadInput
+from omega.entrypoints.cli import output
+from omega.entrypoints.cli.output import common
+
+
+@click.group("models")
+def group() -> None:
+    """Put, get, list and drop models."""
+
+
+@group.command("list")
+@click.argument("pattern", required=False)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0)
+@common
+def list_(
+    pattern: str | None, limit: int, offset: int, store: str | None, bucket: str, as_json: bool
+) -> None:
+    """List models whose names match a shell PATTERN."""
+    with output.connected(store, bucket) as omega:
+        output.print_listing(omega.models.page(pattern, offset=offset, limit=limit), as_json=as_json)
+
+
+@group.command()
+@click.argument("spec")
+@click.argument("name")
+@click.option("--replace", is_flag=True, help="Make the next version of a model that is there.")
+@common
+def put(spec: str, name: str, replace: bool, store: str | None, bucket: str, as_json: bool) -> None:
+    """Create model NAME from SPEC.
+
+    SPEC is a JSON file, JSON itself ('[["StandardScaler", {}], ["Ridge", {"alpha": 2}]]'), or one class name
+    (Ridge).
+    """
+    with output.connected(store, bucket) as omega:
+        output.print_metadata(omega.models.create(name, _pipeline(spec), replace=replace), as_json=as_json)
+
+
+@group.command()
+@click.argument("name")
+@click.option(
+    "-o", "--output", "path", type=click.Path(path_type=Path), required=True, help="The joblib file to write."
+)
+@click.option("--version", type=click.IntRange(1))
+@common
+def get(name: str, path: Path, version: int | None, store: str | None, bucket: str, as_json: bool) -> None:
+    """Write the estimator of model NAME to a joblib file (`joblib.load` reads it)."""
+    import joblib
+
+    with output.connected(store, bucket) as omega:
+        model = omega.models.get(name, version=version)
+        with output.writing(path) as file:
+            joblib.dump(model, file)
+        if as_json:
+            output.print_json({"name": name, "file": str(path)})
+
+
+@group.command()
+@click.argument("name")
+@common
+def drop(name: str, store: str | None, bucket: str, as_json: bool) -> None:
+    """Remove model NAME with all its versions."""
+    with output.connected(store, bucket) as omega:
+        omega.models.drop(name)
+        if as_json:
+            output.print_json({"name": name, "dropped": True})
+
+
+@group.command()
+@click.argument("name")
+@click.option("--version", type=click.IntRange(1))
+@common
+def metadata(name: str, version: int | None, store: str | None, bucket: str, as_json: bool) -> None:
+    """Show what model NAME is and what it learned about its input."""
+    with output.connected(store, bucket) as omega:
+        output.print_metadata(omega.models.metadata(name, version=version), as_json=as_json)
+
+
+def _pipeline(spec: str) -> Any:
+    from omega.entrypoints import strict_json
+
+    if spec.isidentifier():
+        return [[spec, {}]]
+    if not spec.lstrip().startswith(("[", "{")):
+        with output.reading(Path(spec)) as file:
+            spec = file.read().decode("utf-8", "strict")
+    body = strict_json.parse_json(spec.encode(), max_depth=64)
+    pipeline = body.get("pipeline") if isinstance(body, dict) else body
+    if not isinstance(pipeline, list):
+        raise BadInput('a pipeline spec is a list of steps [class name, parameters], or {"pipeline": [...]}')
+    return pipeline
