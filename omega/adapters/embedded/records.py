@@ -1,0 +1,243 @@
+"""Records in one SQLite file, in write-ahead mode with a sync at every commit.
+
+SQLite gives the atomicity and the durability (https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous);
+text compares byte by byte, which for UTF-8 is the order of code points.
+"""
+
+import json
+import os
+import secrets
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from omega.adapters.embedded.files import disk_errors, make_directory, sync
+from omega.adapters.embedded.record_text import check_key, encode
+from omega.ports.records import (
+    JSONObject,
+    Record,
+    RecordConflict,
+    RecordNotFound,
+    RecordPage,
+    StoreFull,
+    StoreUnavailable,
+)
+
+_WHAT: Final = "record file"
+_APPLICATION_ID: Final = 0x6F6D6567
+_SCHEMA_VERSION: Final = 1
+_BUSY_TIMEOUT_S: Final = 10.0
+_MAX_ROWS: Final = 2**63 - 1
+_SCHEMA: Final = (
+    "CREATE TABLE record (key TEXT PRIMARY KEY NOT NULL, revision TEXT NOT NULL, value TEXT NOT NULL)"
+    " WITHOUT ROWID",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+)
+_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+
+
+class SqliteRecordStore:
+    """A `RecordStore` in the SQLite file `path`, which is made (mode 0600) where it is missing.
+
+    The file must be on a local disk: SQLite's locks and shared memory do not work over a network. A writer
+    waits up to 10 s for others.
+
+    Raises: StoreUnavailable, also when the file is not one of ours or is of a newer schema; StoreFull.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        # Idle connections by process: one that came over a fork believes that it holds its parent's locks, so
+        # it is neither used nor closed here.
+        self._idle: dict[int, deque[sqlite3.Connection]] = {}
+        with disk_errors(_WHAT), self._driver_errors():
+            make_directory(self._path.parent)
+            if not self._path.exists():
+                self._create()
+            # Also where another process made it: that one may not have come as far as its sync yet.
+            sync(self._path.parent)
+        with self._connection():
+            pass
+
+    def read(self, key: str) -> Record:
+        """The record as last written; see `RecordStore.read`."""
+        check_key(key)
+        with self._connection() as db:
+            row = db.execute("SELECT revision, value FROM record WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            raise RecordNotFound(key)
+        return _record(key, *row)
+
+    def write(self, key: str, *, value: JSONObject, expected: str | None) -> Record:
+        """Store `value` by compare-and-set; see `RecordStore.write`."""
+        check_key(key)
+        text, copy = encode(key, value)
+        # Random, so that it needs no memory of removed records to be new.
+        revision = secrets.token_hex(16)
+        with self._connection() as db, _transaction(db, "IMMEDIATE"):
+            if expected is None:
+                sql = "INSERT INTO record (revision, value, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+                done = db.execute(sql, (revision, text, key))
+            else:
+                sql = "UPDATE record SET revision = ?, value = ? WHERE key = ? AND revision = ?"
+                done = db.execute(sql, (revision, text, key, _bindable(expected)))
+            if done.rowcount != 1:
+                raise RecordConflict(key)
+        return Record(key, revision, copy)
+
+    def remove(self, key: str, *, expected: str) -> None:
+        """Remove the record by compare-and-set; see `RecordStore.remove`."""
+        check_key(key)
+        with self._connection() as db, _transaction(db, "IMMEDIATE"):
+            row = db.execute("SELECT revision FROM record WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                raise RecordNotFound(key)
+            if row[0] != expected:
+                raise RecordConflict(key)
+            db.execute("DELETE FROM record WHERE key = ?", (key,))
+
+    def page(self, prefix: str, *, offset: int = 0, limit: int = 1000) -> RecordPage:
+        """Some records under a prefix, in key order; see `RecordStore.page`."""
+        if offset < 0 or limit < 0:
+            raise ValueError(f"offset {offset} and limit {limit} may not be negative")
+        where, bounds = _range(prefix)
+        rows = f"SELECT key, revision, value FROM record WHERE {where} ORDER BY key LIMIT ? OFFSET ?"  # noqa: S608
+        with self._connection() as db, _transaction(db, "DEFERRED"):
+            (total,) = db.execute(f"SELECT count(*) FROM record WHERE {where}", bounds).fetchone()  # noqa: S608
+            found = db.execute(rows, (*bounds, min(limit, _MAX_ROWS), min(offset, _MAX_ROWS))).fetchall()
+        return RecordPage(tuple(_record(*row) for row in found), total=total)
+
+    def close(self) -> None:
+        """Close the connections that are idle; a later call opens a new one."""
+        idle = self._idle.get(os.getpid(), deque())
+        with suppress(IndexError):
+            while True:
+                idle.pop().close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection that no other thread uses meanwhile."""
+        idle = self._idle.setdefault(os.getpid(), deque())
+        with self._driver_errors():
+            try:
+                db = idle.pop()
+            except IndexError:
+                db = self._connect()
+            try:
+                yield db
+            except sqlite3.Error:
+                db.close()
+                raise
+            except BaseException:
+                idle.append(db)
+                raise
+            idle.append(db)
+
+    def _connect(self) -> sqlite3.Connection:
+        # mode=rw: a file that has gone is an error, not a reason to start a new one.
+        uri = f"{self._path.as_uri()}?mode=rw"
+        db = sqlite3.connect(
+            uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._check(db)
+            db.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        (application_id,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (journal_mode,) = db.execute("PRAGMA journal_mode").fetchone()
+        name = self._path.name
+        if application_id != _APPLICATION_ID or version < 1 or journal_mode != "wal":
+            raise StoreUnavailable(f"the file {name!r} is not a record file of omega")
+        if version > _SCHEMA_VERSION:
+            raise StoreUnavailable(
+                f"the record file {name!r} was written by a newer omega: its version is {version}, "
+                f"and this omega knows versions up to {_SCHEMA_VERSION}"
+            )
+
+    def _create(self) -> None:
+        """Make the file under another name and publish it whole.
+
+        Of processes that do so at once one wins, and all find the same file.
+        """
+        temp = self._path.with_name(f".{secrets.token_hex(16)}.tmp")
+        # The mode counts for the write-ahead log too: SQLite gives that the mode of the file.
+        os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        try:
+            with closing(sqlite3.connect(temp, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("PRAGMA journal_mode = WAL")
+                for statement in _SCHEMA:
+                    db.execute(statement)
+            sync(temp)
+            with suppress(FileExistsError):
+                os.link(temp, self._path, follow_symlinks=False)
+        finally:
+            temp.unlink()
+
+    @contextmanager
+    def _driver_errors(self) -> Iterator[None]:
+        """Turn SQLite's errors into the port's; messages hold no path."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            # The low byte is the primary code (https://sqlite.org/rescode.html). Errors of Python have none.
+            code = getattr(error, "sqlite_errorcode", 0)
+            if code in _FULL or code & 0xFF in _FULL:
+                raise StoreFull("no room left for records") from error
+            if code & 0xFF in _BUSY:
+                raise StoreUnavailable(f"the record file was busy for {_BUSY_TIMEOUT_S:.0f} s") from error
+            if code & 0xFF in _DAMAGED:
+                raise StoreUnavailable(
+                    f"the record file {self._path.name!r} is damaged or not a database"
+                ) from error
+            raise StoreUnavailable(f"cannot use the record file: {error}") from error
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection, kind: str) -> Iterator[None]:
+    db.execute(f"BEGIN {kind}")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back by itself after some errors, a full disk among them.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _range(prefix: str) -> tuple[str, tuple[str, ...]]:
+    """The SQL condition for the keys that start with `prefix`, and its parameters."""
+    if _bindable(prefix) is None:
+        return "FALSE", ()
+    start = prefix.rstrip("\U0010ffff")
+    if not start:
+        return "key >= ?", (prefix,)
+    # The code points after U+D7FF are the surrogates, which no UTF-8 text holds.
+    following = "\ue000" if start[-1] == "\ud7ff" else chr(ord(start[-1]) + 1)
+    return "key >= ? AND key < ?", (prefix, start[:-1] + following)
+
+
+def _bindable(text: str) -> str | None:
+    """`text`, or NULL, which equals nothing, where the text is not valid UTF-8 and so cannot be stored."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None
+    return text
+
+
+def _record(key: str, revision: str, text: str) -> Record:
+    return Record(key, revision, json.loads(text))
