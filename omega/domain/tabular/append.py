@@ -1,0 +1,130 @@
+"""What may be appended to a frame, and what becomes of the frame's type then."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from omega.domain.errors import BadInput
+from omega.domain.tabular.convert import MismatchError, convert, is_object
+from omega.domain.tabular.forms import Form
+from omega.domain.tabular.schema import (
+    KEY,
+    Column,
+    build,
+    columns,
+    index_fields,
+    is_index_name,
+    read_column,
+    read_json,
+)
+
+_SHOWN = 20
+
+
+def conform(table: pa.Table, like: pa.Table) -> pa.Table:
+    """`table` with the columns, order, types and metadata of the frame that `like` is a segment of, or part of one.
+
+    Only what the metadata says of the index's range or freq stays `table`'s own. A column that cannot be kept in the stored type without loss,
+    but in a wider one, comes in that: `widened` names it. Integers go to floats where exact; floats onto integers make float64;
+    missing values onto integers make nullable integers; mixed values onto object text make mixed values. Categories must be known.
+
+    Raises: BadInput naming the columns that are missing or too many, or the column whose types do not fit. Both tables must be in our form.
+    """
+    _check_same_columns(columns(table.schema), columns(like.schema))
+    _check_same_levels(table, like)
+    found, arrays = [], []
+    for field in like.schema:
+        given, stored = read_column(table.schema.field(field.name)), read_column(field)
+        form, array = _fit(
+            table.column(field.name), given.form, stored.form, field.name, empty=not like.num_rows
+        )
+        found.append(_merged(given, stored, form))
+        arrays.append(array)
+    return _table(arrays, found, like.schema)
+
+
+def widened(stored: pa.Schema, conformed: pa.Schema) -> list[str]:
+    """The columns that `conform` gave another type than the stored one: older segments go through `widen` from now on.
+
+    Raises: BadInput if a schema is not in our form.
+    """
+    return [
+        name
+        for name in columns(stored)
+        if read_column(stored.field(name)).form != read_column(conformed.field(name)).form
+    ]
+
+
+def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """An older segment in the types of `schema`; its index keeps its own range or freq.
+
+    Raises: BadInput naming a column whose values are not exact in the new type.
+    """
+    if table.schema.equals(schema, check_metadata=True):
+        return table
+    found, arrays = [], []
+    for field in schema:
+        given, wanted = read_column(table.schema.field(field.name)), read_column(field)
+        form, array = _fit(table.column(field.name), given.form, wanted.form, field.name, empty=False)
+        if form != wanted.form:
+            raise _refusal(field.name, wanted.form, given.form, "")
+        found.append(_merged(given, wanted, form))
+        arrays.append(array)
+    return _table(arrays, found, schema)
+
+
+def _check_same_columns(given: Sequence[str], stored: Sequence[str]) -> None:
+    known, offered = set(stored), set(given)
+    wrong = [
+        ("missing", [n for n in stored if n not in offered]),
+        ("too many", [n for n in given if n not in known]),
+    ]
+    parts = [
+        f"{what}: {', '.join(map(repr, names[:_SHOWN]))}{', ...' if len(names) > _SHOWN else ''}"
+        for what, names in wrong
+        if names
+    ]
+    if parts:
+        raise BadInput(f"the columns differ from the stored ones; {'; '.join(parts)}")
+
+
+def _check_same_levels(table: pa.Table, like: pa.Table) -> None:
+    given, stored = len(index_fields(table.schema)), len(index_fields(like.schema))
+    if given != stored:
+        raise BadInput(f"the index has {given} levels, the stored one has {stored}")
+
+
+def _fit(
+    column: pa.ChunkedArray, given: Form, stored: Form, name: str, *, empty: bool
+) -> tuple[Form, pa.ChunkedArray]:
+    if empty and is_object(stored) and not is_index_name(name) and len(column):
+        # A frame without rows says nothing of its columns' types.
+        return given, column
+    try:
+        form, array = convert(column, given, stored)
+    except MismatchError as error:
+        raise _refusal(name, stored, given, str(error)) from error
+    if is_index_name(name) and form != stored:
+        raise _refusal(name, stored, given, "")
+    return form, array
+
+
+def _refusal(name: str, stored: Form, given: Form, why: str) -> BadInput:
+    what = "the index" if is_index_name(name) else f"column {name!r}"
+    types = f"the stored type is {stored.dtype}, the given one {given.dtype}"
+    return BadInput(f"{what} does not fit: {types}{'; ' + why if why else ''}")
+
+
+def _merged(given: Column, stored: Column, form: Form) -> Column:
+    notes: dict[str, Any] = {key: note for key, note in stored.notes.items() if key not in ("range", "freq")}
+    for key in ("range", "freq"):
+        if key in stored.notes and key in given.notes:
+            notes[key] = given.notes[key]
+    return Column(stored.name, form, notes)
+
+
+def _table(arrays: list[pa.ChunkedArray], found: list[Column], like: pa.Schema) -> pa.Table:
+    about = read_json((like.metadata or {}).get(KEY), what="the table")
+    about.pop("version", None)
+    return pa.Table.from_arrays(arrays, schema=build(found, about))
