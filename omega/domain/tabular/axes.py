@@ -1,3 +1,4 @@
+# ruff: noqa: D102  (what a method of an axis does is said once, in `Axis`)
 """Axes: how the values of one column are read from text or taken from Python, and compared.
 
 Reading and taking raise `ValueError` or `TypeError` whose message says in the middle of a sentence what is wrong.

@@ -1,3 +1,4 @@
+# ruff: noqa: D102  (what a method of an axis does is said once, in `Axis`)
 """The axis of each form, and that of categories, which looks each category up once instead of each row."""
 
 from collections.abc import Callable, Sequence
@@ -125,10 +126,12 @@ def _seconds_axis(
 
 
 def _decimals(field: pc.Expression, kind: pa.DataType) -> Axis:
-    size, highest = Fraction(10) ** kind.scale, 10**kind.precision - 1
+    size: Fraction = Fraction(10) ** int(kind.scale)
+    highest = 10**kind.precision - 1
 
     def taken(value: Any) -> Fraction:
-        return (decimal_from_text(value) if isinstance(value, str) else number_of(value)) * size
+        exact = decimal_from_text(value) if isinstance(value, str) else number_of(value)
+        return exact * size
 
     return Steps(
         field,

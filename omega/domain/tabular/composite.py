@@ -25,10 +25,12 @@ def labels_index(labels: list[Any], form: Form, name: Any = None) -> pd.Index:
     values: Any = object_array(labels) if isinstance(dtype, np.dtype) and dtype.kind == "O" else labels
     try:
         if isinstance(dtype, pd.DatetimeTZDtype):
-            return pd.DatetimeIndex(values, dtype=dtype, name=name)
-        return pd.Index(values, dtype=dtype, name=name, tupleize_cols=False)
+            found: pd.Index = pd.DatetimeIndex(values, dtype=dtype, name=name)
+        else:
+            found = pd.Index(values, dtype=dtype, name=name, tupleize_cols=False)
     except (ValueError, TypeError, OverflowError, ArithmeticError, pa.ArrowException) as error:
         raise NotKeptError(f"labels that are not of type {dtype}") from error
+    return found
 
 
 def index_of(form: Form, column: pa.ChunkedArray) -> pd.Index:
@@ -98,15 +100,17 @@ class Category(Form):
         expected = self.dictionary()
         codes = [self._chunk_codes(chunk, expected) for chunk in column.chunks]
         joined = np.concatenate(codes) if codes else np.empty(0, dtype="i8")
-        return pd.Categorical.from_codes(joined.astype("i8", copy=False), dtype=self.dtype)
+        return pd.Categorical.from_codes(joined, dtype=self.dtype)
 
     def _chunk_codes(self, chunk: pa.DictionaryArray, expected: pa.Array) -> np.ndarray[Any, Any]:
-        codes = pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)
+        codes: np.ndarray[Any, Any] = pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)
         if chunk.dictionary.equals(expected):
             return codes
         places = {text: i for i, text in enumerate(expected.to_pylist())}
-        moved = np.array([places[text] for text in chunk.dictionary.to_pylist()] + [-1], dtype="i8")
-        return moved[codes]
+        moved: np.ndarray[Any, Any] = np.array(
+            [places[text] for text in chunk.dictionary.to_pylist()] + [-1], dtype="i8"
+        )
+        return np.take(moved, codes)
 
     def to_json(self) -> dict[str, Any]:
         found = {"category": self.values.to_json(), "ordered": self.ordered, "labels": self._text}

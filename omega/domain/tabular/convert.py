@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from omega.domain.errors import BadInput
-from omega.domain.tabular.composite import Category
+from omega.domain.tabular.composite import Category, index_values
 from omega.domain.tabular.descriptors import ORDINARY_ERRORS
-from omega.domain.tabular.forms import Form, Masked, Moment, Native, Plain, Text, Zoned
+from omega.domain.tabular.forms import Form, Masked, Moment, Native, Plain, Text, Zoned, merged
 from omega.domain.tabular.objects import ObjectBytes, ObjectText, ObjectValues, object_array
 
 _EXACT_INTEGERS: Final = {16: 2**11, 32: 2**24, 64: 2**53}
@@ -203,36 +203,27 @@ def _categorised(column: pa.ChunkedArray, given: Form, stored: Category) -> pa.C
         form, values = convert(column, given, stored.values)
         if form != stored.values:
             raise MismatchError("")
-        return pa.chunked_array(
-            [chunk_in_categories(chunk, stored) for chunk in values.chunks], type=stored.arrow
-        )
+        return pa.chunked_array([in_categories(stored.keyed(values), stored)])
     chunks = [_recoded(chunk, given, stored) for chunk in column.chunks]
     return pa.chunked_array(chunks, type=stored.arrow)
 
 
 def _recoded(chunk: pa.DictionaryArray, given: Category, stored: Category) -> pa.Array:
     used = pc.unique(chunk.indices).drop_null()
-    form, values = convert(pa.chunked_array([chunk.dictionary.take(used)]), given.values, stored.values)
+    labels = merged(given.values.encode(index_values(given.categories))).take(used)
+    form, values = convert(pa.chunked_array([labels]), given.values, stored.values)
     if form != stored.values:
         raise MismatchError("")
-    places = chunk_in_categories(pa.concat_arrays(values.chunks), stored).indices
+    places = in_categories(stored.keyed(values), stored).indices
     return stored.coded(places.take(pc.index_in(chunk.indices, value_set=used)))
 
 
-def chunk_in_categories(values: pa.Array, form: Category) -> pa.DictionaryArray:
-    """Values of the categories' type as codes into the categories.
+def in_categories(values: pa.Array, form: Category) -> pa.DictionaryArray:
+    """Values as the form's dictionary has them, as codes into the categories.
 
     Raises: MismatchError naming a value that is not among them.
     """
-    dictionary = form.dictionary()
-    if pa.types.is_nested(dictionary.type):
-        known = {repr(item): i for i, item in enumerate(dictionary.to_pylist())}
-        codes = pa.array(
-            [None if v is None else known.get(repr(v), -1) for v in values.to_pylist()], pa.int32()
-        )
-        codes = pc.if_else(pc.equal(codes, -1), pa.scalar(None, pa.int32()), codes)
-    else:
-        codes = pc.index_in(values, value_set=dictionary)
+    codes = pc.index_in(values, value_set=form.dictionary())
     unknown = values.filter(pc.and_(values.is_valid(), codes.is_null()))
     if isinstance(form.values, Plain) and form.values.is_float:
         unknown = unknown.filter(pc.invert(pc.is_nan(unknown.cast(pa.float64()))))

@@ -52,7 +52,7 @@ def form_of(values: Values) -> Form:
     Raises: NotKeptError, saying what it is that cannot be kept.
     """
     dtype = values.dtype
-    form = object_form(values) if dtype == object else _form_of_dtype(dtype)
+    form = object_form(values) if isinstance(dtype, np.dtype) and dtype.kind == "O" else _form_of_dtype(dtype)
     # Whatever pandas may add to a dtype: what does not come back equal is not taken.
     if form.dtype != dtype or type(form.dtype) is not type(dtype):
         raise NotKeptError(f"values of dtype {dtype}")

@@ -11,7 +11,7 @@ import pyarrow as pa
 from omega.domain.errors import BadInput
 from omega.domain.tabular.composite import labels_index
 from omega.domain.tabular.descriptors import ORDINARY_ERRORS, form_from_text, form_of
-from omega.domain.tabular.forms import ArrowColumn, Values
+from omega.domain.tabular.forms import ArrowColumn, Plain, Values
 from omega.domain.tabular.index import columns_about, decode_index, encode_index, with_freq
 from omega.domain.tabular.schema import (
     KEY,
@@ -157,9 +157,12 @@ def to_series(table: pa.Table) -> pd.Series:
     column = read_column(table.schema.field(names[0]))
     try:
         values, dtype = _decode_column(column, table), column.form.dtype
-        return pd.Series(values, index=read_index(table), name=column.label, dtype=dtype, copy=True)
+        series: pd.Series = pd.Series(
+            values, index=read_index(table), name=column.label, dtype=dtype, copy=True
+        )
     except ORDINARY_ERRORS as error:
         raise BadInput(f"the table does not hold what its metadata says: {error}") from error
+    return series
 
 
 def _decode_column(column: Column, table: pa.Table) -> Values:
@@ -183,7 +186,8 @@ def read_index(table: pa.Table) -> pd.Index:
 
 def _columns_index(about: dict[str, Any], labels: list[Any]) -> pd.Index:
     if not about:
-        return pd.Index(labels, dtype=pd.Index([""]).dtype)
+        plain: pd.Index = pd.Index(labels, dtype=pd.Index([""]).dtype)
+        return plain
     names = [loads(name) for name in about["names"]]
     if about["kind"] == "multi":
         return _multi_columns(about["types"], labels, names)
@@ -191,7 +195,7 @@ def _columns_index(about: dict[str, Any], labels: list[Any]) -> pd.Index:
         known = range(*about["range"])
         if len(labels) == len(known) and labels == list(known):
             return pd.RangeIndex(known.start, known.stop, known.step, name=names[0])
-        return pd.Index(labels, dtype="int64", name=names[0])
+        return labels_index(labels, Plain("int64"), names[0])
     form = form_from_text(json.dumps(about["types"][0], separators=(",", ":")))
     found = labels_index(labels, form, names[0])
     return with_freq(found, about["freq"]) if "freq" in about else found

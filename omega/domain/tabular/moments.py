@@ -59,7 +59,7 @@ def duration_seconds(value: Any) -> Fraction:
     Raises: ValueError or TypeError for anything else.
     """
     if isinstance(value, pd.Timedelta | np.timedelta64):
-        taken = pd.Timedelta(value)
+        taken: Any = pd.Timedelta(value)
         if taken is pd.NaT:
             raise ValueError("it is missing; use isnull")
         return Fraction(int(taken.asm8.view("i8")), PER_SECOND[taken.unit])

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from omega.domain.errors import BadInput
 from omega.domain.tabular.arrow_types import type_to_json
 from omega.domain.tabular.composite import Category, Intervals, Periods, index_of
-from omega.domain.tabular.convert import chunk_in_categories
+from omega.domain.tabular.convert import in_categories
 from omega.domain.tabular.descriptors import ORDINARY_ERRORS
 from omega.domain.tabular.forms import Form, Masked, Moment, Native, Plain, Text, Zoned, merged
 from omega.domain.tabular.objects import ObjectText
@@ -37,9 +37,9 @@ def declared(column: pa.ChunkedArray, form: Form) -> pa.ChunkedArray | None:
 def _cast(column: pa.ChunkedArray, form: Form) -> pa.ChunkedArray:
     if isinstance(form, Category):
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        _check_kin(kind, form.values.arrow)
-        plain = dense(column).cast(form.values.arrow)
-        return pa.chunked_array([chunk_in_categories(merged(plain), form)])
+        _check_kin(kind, form.keys.arrow)
+        plain = dense(column).cast(form.keys.arrow)
+        return pa.chunked_array([in_categories(merged(plain), form)])
     if column.type == form.arrow:
         return column
     _check_kin(column.type, form.arrow)
@@ -160,7 +160,7 @@ def _dictionary(column: pa.ChunkedArray) -> Formed:
         return _natural(dense(column))
     form = Category(values, index, bool(kind.ordered))
     plain = dense(column).cast(values.arrow)
-    return form, pa.chunked_array([chunk_in_categories(merged(plain), form)])
+    return form, pa.chunked_array([in_categories(merged(plain), form)])
 
 
 def _extension(column: pa.ChunkedArray) -> Formed:

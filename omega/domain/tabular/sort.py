@@ -50,7 +50,9 @@ def _keys(name: str, table: pa.Table) -> list[pa.Array]:
 
 def _flat_keys(name: str, form: Form, column: pa.Array) -> list[pa.Array]:
     if isinstance(form, Complex | Intervals):
-        return [part for i in range(column.type.num_fields) for part in [_key(pc.struct_field(column, [i]))]]
+        parts = [_key(pc.struct_field(column, [i])) for i in range(column.type.num_fields)]
+        present = pc.and_(parts[0].is_valid(), parts[1].is_valid())
+        return [pc.if_else(present, part, pa.scalar(None, part.type)) for part in parts]
     try:
         key = _key(column)
         pc.sort_indices(key.slice(0, 0))

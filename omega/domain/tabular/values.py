@@ -7,6 +7,7 @@ pairs, so that a tag is always ours. Types are matched exactly: a subclass may c
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -232,6 +233,8 @@ def _plain_scalar(value: Any, path: list[str | int]) -> Any:
         if np.isinf(value):
             raise BadInput(f"cannot show the value at {_where(path)} as JSON: it is infinite")
         return None if value != value else float(value)
+    if isinstance(value, Decimal) and not value.is_finite():
+        return _plain_scalar(float("nan" if value.is_nan() else "inf"), path)
     if (encoder := ENCODERS.get(type(value))) is None:
         raise BadInput(f"cannot show the value at {_where(path)} as JSON: it is a {_type_name(type(value))}")
     return _plain_other(value, encoder)
