@@ -1,0 +1,1 @@
+"""Frames as Arrow IPC streams in any blob store."""

@@ -1,0 +1,1 @@
+"""The clock, the randomness and the secret of this machine."""
