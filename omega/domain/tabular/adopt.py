@@ -109,7 +109,7 @@ def natural_column(name: str, values: pa.ChunkedArray) -> tuple[Column, pa.Chunk
 
 def _clean(column: Column) -> dict[str, Any]:
     kinds: dict[str, type] = {"label": str, "name": str, "range": list, "freq": str, "level": bool}
-    notes = {key: column.notes[key] for key, kind in kinds.items() if type(column.notes.get(key)) is kind}
+    notes: dict[str, Any] = {key: note for key, note in column.notes.items() if type(note) is kinds.get(key)}
     for key in ("label", "name"):
         try:
             label = loads(notes[key]) if key in notes else None
@@ -117,7 +117,7 @@ def _clean(column: Column) -> dict[str, Any]:
             if key == "label" and key in notes and str(label) != column.name:
                 raise BadInput("a label that does not read as its column's name")
         except (BadInput, TypeError):
-            notes.pop(key)
+            notes.pop(key, None)
     return notes
 
 

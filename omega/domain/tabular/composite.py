@@ -33,6 +33,28 @@ def labels_index(labels: list[Any], form: Form, name: Any = None) -> pd.Index:
     return found
 
 
+def freq_text(index: pd.Index) -> str | None:
+    """The freq that an index of moments has besides its values."""
+    if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
+        return str(index.freqstr)
+    return None
+
+
+def with_freq(index: pd.Index, freq: Any) -> pd.Index:
+    """The index with this freq if all its values follow it, else as it is."""
+    if (
+        not isinstance(freq, str)
+        or len(freq) > 40
+        or not isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex)
+    ):
+        return index
+    try:
+        name: Any = index.name
+        return type(index)(index, freq=freq, name=name)
+    except (ValueError, TypeError, OverflowError, ArithmeticError):
+        return index
+
+
 def index_of(form: Form, column: pa.ChunkedArray) -> pd.Index:
     """The column's values as an index of the form's dtype."""
     return pd.Index(form.decode(column), dtype=form.dtype, tupleize_cols=False)
@@ -116,6 +138,8 @@ class Category(Form):
         found = {"category": self.values.to_json(), "ordered": self.ordered, "labels": self._text}
         if isinstance(self.categories, pd.RangeIndex):
             found["range"] = [self.categories.start, self.categories.stop, self.categories.step]
+        if freq := freq_text(self.categories):
+            found["freq"] = freq
         return found
 
 
@@ -131,7 +155,7 @@ def category_from_json(values: Form, document: dict[str, Any]) -> Category:
     if index.tolist() != labels:
         raise NotKeptError("categories are malformed")
     pd.CategoricalDtype(index)
-    return Category(values, index, bool(document["ordered"]))
+    return Category(values, with_freq(index, document.get("freq")), bool(document["ordered"]))
 
 
 def index_values(index: pd.Index) -> Values:

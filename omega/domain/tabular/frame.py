@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 
 from omega.domain.errors import BadInput
-from omega.domain.tabular.composite import labels_index
+from omega.domain.tabular.composite import labels_index, with_freq
 from omega.domain.tabular.descriptors import ORDINARY_ERRORS, form_from_text, form_of
 from omega.domain.tabular.forms import ArrowColumn, Plain, Values
-from omega.domain.tabular.index import columns_about, decode_index, encode_index, with_freq
+from omega.domain.tabular.index import columns_about, decode_index, encode_index
 from omega.domain.tabular.schema import (
     KEY,
     Column,
@@ -198,7 +198,7 @@ def _columns_index(about: dict[str, Any], labels: list[Any]) -> pd.Index:
         return labels_index(labels, Plain("int64"), names[0])
     form = form_from_text(json.dumps(about["types"][0], separators=(",", ":")))
     found = labels_index(labels, form, names[0])
-    return with_freq(found, about["freq"]) if "freq" in about else found
+    return with_freq(found, about.get("freq"))
 
 
 def _multi_columns(types: Iterable[Any], labels: list[Any], names: list[Any]) -> pd.Index:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from omega.domain.tabular.composite import index_values
+from omega.domain.tabular.composite import freq_text, index_values, with_freq
 from omega.domain.tabular.descriptors import form_of
 from omega.domain.tabular.forms import ArrowColumn, Form, Plain, Values, merged
 from omega.domain.tabular.schema import Column, index_name
@@ -24,8 +24,8 @@ def encode_index(index: pd.Index) -> list[tuple[Column, ArrowColumn]]:
     notes = _name_notes(index.name)
     if isinstance(index, pd.RangeIndex):
         notes["range"] = [index.start, index.stop, index.step]
-    elif (freq := getattr(index, "freq", None)) is not None and not isinstance(index, pd.PeriodIndex):
-        notes["freq"] = freq.freqstr
+    elif freq := freq_text(index):
+        notes["freq"] = freq
     values = index_values(index)
     form = form_of(values)
     return [(Column(index_name(0), form, notes), form.encode(values))]
@@ -74,19 +74,7 @@ def _decode_single(column: Column, values: pa.ChunkedArray, name: Any) -> pd.Ind
         if span is not None:
             return pd.RangeIndex(span.start, span.stop, span.step, name=name)
     found: pd.Index = pd.Index(decoded, dtype=column.form.dtype, name=name, tupleize_cols=False)
-    if "freq" in column.notes and isinstance(found, pd.DatetimeIndex | pd.TimedeltaIndex):
-        found = with_freq(found, column.notes["freq"])
-    return found
-
-
-def with_freq(index: Any, freq: Any) -> Any:
-    """The index with this freq if all its values follow it, else as it is."""
-    if not isinstance(freq, str) or len(freq) > 40 or index.hasnans:
-        return index
-    try:
-        return type(index)(index, freq=freq, name=index.name)
-    except (ValueError, TypeError, OverflowError, ArithmeticError):
-        return index
+    return with_freq(found, column.notes.get("freq"))
 
 
 def restored_range(values: np.ndarray[Any, Any], noted: Any) -> range | None:
@@ -142,5 +130,5 @@ def columns_about(labels: pd.Index) -> dict[str, Any]:
         return {}
     form = form_of(index_values(labels))
     kind = "int64" if form == Plain("int64") else "labels"
-    freq = getattr(labels, "freqstr", None)
+    freq = freq_text(labels)
     return {"kind": kind, "types": [form.to_json()], "names": names, **({"freq": freq} if freq else {})}
