@@ -39,7 +39,8 @@ class _OmegaModule(ModuleType):
     """This module, with `om["bucket"]` and with its faces made at first use."""
 
     def __getitem__(self, bucket: str) -> "Omega":
-        return self._default[bucket]
+        default: Omega = self._default
+        return default[bucket]
 
     def __getattr__(self, name: str) -> Any:
         if name == "_default":

@@ -28,7 +28,7 @@ class Query:
     """
 
     columns: str | Sequence[str] | None = None
-    filters: Sequence[tuple[str, str]] = ()
+    filters: Sequence[tuple[str, str]] = field(default=(), converter=tuple)
     where: Mapping[str, Any] = field(factory=dict)
     sort: str | None = None
     offset: int = 0

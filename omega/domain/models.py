@@ -270,7 +270,5 @@ class ModelService:
 def _translated(call: Callable[[], T]) -> T:
     try:
         return call()
-    except (InvalidSpec, InvalidModelInput) as error:
+    except (InvalidSpec, InvalidModelInput, UnsupportedAction) as error:
         raise BadInput(str(error)) from error
-    except UnsupportedAction as error:
-        raise BadInput(f"{error}; it has {', '.join(error.actions) or 'none'}") from error

@@ -1,0 +1,206 @@
+"""The resource `model`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from attrs import frozen
+
+from omega.domain.errors import BadInput, NotFound
+from omega.domain.features import Features, as_features
+from omega.domain.metadata import Metadata
+from omega.domain.models import ASK, FIT
+from omega.domain.names import MODEL
+from omega.entrypoints import formats
+from omega.entrypoints.api import Models, Omega, RuntimeModel
+from omega.entrypoints.http import fields
+from omega.entrypoints.http.bodies import parse_json_object
+from omega.entrypoints.http.errors import MethodNotAllowed
+from omega.entrypoints.http.routing import Handler, Request, Response, Route
+from omega.entrypoints.limits import Limits
+
+_DATA: Final = frozenset({"datax", "datay"})
+_CREATE_FIELDS: Final = frozenset({"name", "pipeline", "replace"})
+_INLINE_FIELDS: Final = formats.JSON_FRAME_FIELDS | _DATA
+_STATUS: Final = {"GET": 200, "HEAD": 200, "PUT": 202, "POST": 201}
+
+
+@frozen
+class ModelResource:
+    """Models over HTTP."""
+
+    omega: Omega
+    limits: Limits
+
+    def routes(self) -> list[Route]:
+        """The routes of this resource."""
+        one = "/api/v1/model/<name:name>"
+        return [
+            Route("GET", "/api/v1/model", self.list, query=fields.PAGE, summary="List models"),
+            Route("POST", "/api/v1/model", self.create, summary="Create a model"),
+            Route("GET", one, self.metadata, query=_DATA, summary="Metadata of a model; with datax, predict"),
+            Route("DELETE", one, self.drop, summary="Delete a model"),
+            *(Route(method, one, self.no_action, internal=True) for method in ("PUT", "POST")),
+            *(
+                Route("PUT", f"{one}/{action}", self._fit(action), query=_DATA, summary=f"{action} a model")
+                for action in FIT
+            ),
+            *(
+                Route(method, f"{one}/{action}", self._ask(action), query=_DATA, summary=f"Ask to {action}")
+                for action in ASK
+                for method in ("GET", "PUT", "POST")
+            ),
+        ]
+
+    def list(self, request: Request) -> Response:
+        """One page of models."""
+        page = fields.page_of(request)
+        listing = self._models(request).page(page.pattern, offset=page.offset, limit=page.limit)
+        objects = [
+            {"model": _described(item), "resource_uri": fields.resource_uri(MODEL, item.name)}
+            for item in listing.items
+        ]
+        return Response(200, page.body(listing, objects, resource=MODEL))
+
+    def create(self, request: Request) -> Response:
+        """Make a model from a pipeline spec."""
+        body = parse_json_object(request.body(), max_depth=self.limits.json_depth)
+        fields.known_fields(body, _CREATE_FIELDS)
+        name, pipeline = body.get("name"), body.get("pipeline")
+        if not isinstance(name, str):
+            raise BadInput("field 'name' must be the model's name")
+        if not isinstance(pipeline, list):
+            raise BadInput("field 'pipeline' must be a list of steps [class name, parameters]")
+        replace = fields.flag(body, "replace", default=False)
+        metadata = self._models(request).create(name, pipeline, replace=replace)
+        described = _described(metadata)
+        model = {key: described[key] for key in ("bucket", "created", "kind", "name")}
+        location = ("Location", fields.resource_uri(MODEL, name))
+        return Response(201, {"model": model}, (location, fields.etag(metadata)))
+
+    def metadata(self, request: Request) -> Response:
+        """What a model is and what it learned; with `datax`, its predictions."""
+        if request.query.get("datax") is not None:
+            return self._ask("predict")(request)
+        if request.query.get("datay") is not None:
+            raise BadInput("query parameter datay is given without datax")
+        name = request.path["name"]
+        try:
+            metadata = self._models(request).metadata(name)
+        except (BadInput, NotFound):
+            self._refuse_unknown_action(request, name)
+            raise
+        body = {"model": _described(metadata), "resource_uri": fields.resource_uri(MODEL, metadata.name)}
+        return Response(200, body, (fields.etag(metadata),))
+
+    def drop(self, request: Request) -> Response:
+        """Remove a model."""
+        name = request.path["name"]
+        self._models(request).drop(name, precondition=fields.precondition(request))
+        return Response(202, {"name": name, "deleted": True})
+
+    def no_action(self, request: Request) -> Response:
+        """A PUT or POST to a model itself, or to an action that there is not."""
+        self._refuse_unknown_action(request, request.path["name"])
+        raise MethodNotAllowed(
+            f"{request.method} is for a model's actions: /api/v1/model/NAME/ACTION",
+            allow="DELETE, GET, HEAD, OPTIONS",
+        )
+
+    def _fit(self, action: str) -> Handler:
+        known = _INLINE_FIELDS | ({"classes"} if action == "partial_fit" else set())
+
+        def fit(request: Request) -> Response:
+            body = self._body(request, known)
+            x, y = self._data(request, body)
+            options: dict[str, Any] = {"precondition": fields.precondition(request)}
+            if (classes := body.get("classes")) is not None:
+                if not isinstance(classes, list):
+                    raise BadInput("field 'classes' must be a list of labels")
+                options["classes"] = classes
+            metadata = self._model(request).change(action, x, y, **options)
+            return Response(202, _answer(metadata, x, y, result="ok"), (fields.etag(metadata),))
+
+        return fit
+
+    def _ask(self, action: str) -> Handler:
+        def ask(request: Request) -> Response:
+            x, y = self._data(request, self._body(request, _INLINE_FIELDS))
+            answer = self._model(request).ask(action, x, y)
+            shown = _answer(
+                answer.metadata, x, y, result=orjson.Fragment(formats.encode_array(answer.result))
+            )
+            if action.endswith("proba") or action == "decision_function":
+                shown["classes"] = answer.classes
+            return Response(_STATUS[request.method], shown)
+
+        return ask
+
+    def _data(self, request: Request, body: Mapping[str, Any]) -> tuple[Any, Any]:
+        """`datax` and `datay`: names of datasets from the query, or data from the body."""
+        frame = {name: value for name, value in body.items() if name in formats.JSON_FRAME_FIELDS}
+        if frame and "datax" in body:
+            raise BadInput("the body has both 'data' and 'datax': give one of them")
+        x = self._one(request, "datax", frame or body.get("datax"))
+        if x is None:
+            raise BadInput(
+                'datax is missing: give a dataset (?datax=NAME) or data in the body ({"data": ...})'
+            )
+        return x, self._one(request, "datay", body.get("datay"))
+
+    def _one(self, request: Request, which: str, inline: Any) -> Any:
+        named = request.query.get(which)
+        if inline is None:
+            return named
+        if named is not None:
+            raise BadInput(f"{which} is given twice: in the query and in the body")
+        if isinstance(inline, str):
+            return inline
+        body = inline if isinstance(inline, dict) and "data" in inline else {"data": inline}
+        fields.known_fields(body, formats.JSON_FRAME_FIELDS)
+        decoded = formats.decode_json_frame(body, limits=self.limits)
+        features = as_features(decoded.table, source=which)
+        return Features(features.table, which, named=decoded.named)
+
+    def _body(self, request: Request, known: frozenset[str]) -> dict[str, Any]:
+        body = parse_json_object(request.body(), max_depth=self.limits.json_depth, allow_empty=True)
+        fields.known_fields(body, known)
+        return body
+
+    def _models(self, request: Request) -> Models:
+        return self.omega[fields.bucket(request)].models
+
+    def _model(self, request: Request) -> RuntimeModel:
+        return self.omega[fields.bucket(request)].runtime.model(request.path["name"])
+
+    def _refuse_unknown_action(self, request: Request, path: str) -> None:
+        """Raise BadInput if `path` is an existing model and one more word, which then was meant as an action."""
+        name, _, word = path.rpartition("/")
+        try:
+            self._models(request).metadata(name)
+        except (BadInput, NotFound):
+            return
+        raise BadInput(f"unknown action {word!r} of model {name!r}: there are {', '.join((*FIT, *ASK))}")
+
+
+def _described(metadata: Metadata) -> dict[str, Any]:
+    return {
+        "name": metadata.name,
+        "kind": metadata.kind,
+        "bucket": metadata.bucket,
+        "created": fields.stamp(metadata.created),
+        "modified": fields.stamp(metadata.modified),
+        "version": metadata.version,
+        **metadata.attributes,
+    }
+
+
+def _answer(metadata: Metadata, x: Any, y: Any, *, result: Any) -> dict[str, Any]:
+    return {
+        "model": metadata.name,
+        "datax": x if isinstance(x, str) else None,
+        "datay": y if isinstance(y, str) else None,
+        "result": result,
+        "resource_uri": fields.resource_uri(MODEL, metadata.name),
+        "version": metadata.version,
+    }
