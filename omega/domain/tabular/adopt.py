@@ -30,13 +30,15 @@ Adopted = list[tuple[Column, pa.ChunkedArray]]
 def adopt(table: pa.Table) -> pa.Table:
     """Any Arrow table in our form.
 
-    With our own metadata, columns come back in the types it declares, where Parquet or another tool has changed them and nothing is lost.
-    With pandas' standard metadata, its index and dtypes are followed. Otherwise, and where metadata is malformed or does not go with the
-    column: integers and bools (nullable dtypes where values are missing), floats (null becomes NaN), text `str`, timestamps and
-    durations datetime64 and timedelta64, dictionaries categories, everything else an ArrowDtype; the index a RangeIndex.
+    With our own metadata, columns come back in the types it declares, where Parquet or another tool has
+    changed them and nothing is lost. With pandas' standard metadata, its index and dtypes are followed.
+    Otherwise, and where metadata is malformed or does not go with the column: integers and bools (nullable
+    dtypes where values are missing), floats (null becomes NaN), text `str`, timestamps and durations
+    datetime64 and timedelta64, dictionaries categories, everything else an ArrowDtype; the index a
+    RangeIndex.
 
-    Raises: BadInput naming the column that has no exact form (unions, unknown extension types and time zones), and for equal, reserved or
-    malformed column names.
+    Raises: BadInput naming the column that has no exact form (unions, unknown extension types and time
+    zones), and for equal, reserved or malformed column names.
     """
     try:
         table.validate(full=True)

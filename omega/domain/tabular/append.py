@@ -1,6 +1,6 @@
 """What may be appended to a frame, and what becomes of the frame's type then."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -23,13 +23,16 @@ _SHOWN = 20
 
 
 def conform(table: pa.Table, like: pa.Table) -> pa.Table:
-    """`table` with the columns, order, types and metadata of the frame that `like` is a segment of, or part of one.
+    """`table` with the columns, order, types and metadata of the frame that `like` is a segment of, or part
+    of one.
 
-    Only what the metadata says of the index's range or freq stays `table`'s own. A column that cannot be kept in the stored type without loss,
-    but in a wider one, comes in that: `widened` names it. Integers go to floats where exact; floats onto integers make float64;
-    missing values onto integers make nullable integers; mixed values onto object text make mixed values. Categories must be known.
+    Only what the metadata says of the index's range or freq stays `table`'s own. A column that cannot be
+    kept in the stored type without loss, but in a wider one, comes in that: `widened` names it. Integers go
+    to floats where exact; floats onto integers make float64; missing values onto integers make nullable
+    integers; mixed values onto object text make mixed values. Categories must be known.
 
-    Raises: BadInput naming the columns that are missing or too many, or the column whose types do not fit. Both tables must be in our form.
+    Raises: BadInput naming the columns that are missing or too many, or the column whose types do not fit.
+    Both tables must be in our form.
     """
     _check_same_columns(columns(table.schema), columns(like.schema))
     _check_same_levels(table, like)
@@ -39,13 +42,14 @@ def conform(table: pa.Table, like: pa.Table) -> pa.Table:
         form, array = _fit(
             table.column(field.name), given.form, stored.form, field.name, empty=not like.num_rows
         )
-        found.append(_merged(given, stored, form))
+        found.append(_merged(given, stored, form, stored.notes))
         arrays.append(array)
     return _table(arrays, found, like.schema)
 
 
 def widened(stored: pa.Schema, conformed: pa.Schema) -> list[str]:
-    """The columns that `conform` gave another type than the stored one: older segments go through `widen` from now on.
+    """The columns that `conform` gave another type than the stored one: older segments go through `widen`
+    from now on.
 
     Raises: BadInput if a schema is not in our form.
     """
@@ -69,7 +73,7 @@ def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
         form, array = _fit(table.column(field.name), given.form, wanted.form, field.name, empty=False)
         if form != wanted.form:
             raise _refusal(field.name, wanted.form, given.form, "")
-        found.append(_merged(given, wanted, form))
+        found.append(_merged(given, wanted, form, given.notes))
         arrays.append(array)
     return _table(arrays, found, schema)
 
@@ -116,10 +120,10 @@ def _refusal(name: str, stored: Form, given: Form, why: str) -> BadInput:
     return BadInput(f"{what} does not fit: {types}{'; ' + why if why else ''}")
 
 
-def _merged(given: Column, stored: Column, form: Form) -> Column:
+def _merged(given: Column, stored: Column, form: Form, allowed: Mapping[str, Any]) -> Column:
     notes: dict[str, Any] = {key: note for key, note in stored.notes.items() if key not in ("range", "freq")}
     for key in ("range", "freq"):
-        if key in stored.notes and key in given.notes:
+        if key in allowed and key in given.notes:
             notes[key] = given.notes[key]
     return Column(stored.name, form, notes)
 

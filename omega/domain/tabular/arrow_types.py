@@ -65,7 +65,8 @@ def _field_to_json(field: pa.Field) -> list[Any]:
 def type_from_json(document: Any, depth: int = 0) -> pa.DataType:
     """The type that `type_to_json` wrote.
 
-    Raises: NotKeptError, or an ordinary error (`ValueError`, `TypeError`, `KeyError`, `pyarrow.ArrowException`).
+    Raises: NotKeptError, or an ordinary error (`ValueError`, `TypeError`, `KeyError`,
+    `pyarrow.ArrowException`).
     """
     if isinstance(document, str):
         return _FLAT[document]

@@ -1,7 +1,8 @@
 # ruff: noqa: D102  (what a method of an axis does is said once, in `Axis`)
 """Axes: how the values of one column are read from text or taken from Python, and compared.
 
-Reading and taking raise `ValueError` or `TypeError` whose message says in the middle of a sentence what is wrong.
+Reading and taking raise `ValueError` or `TypeError` whose message says in the middle of a sentence what is
+wrong.
 """
 
 import math
@@ -161,7 +162,8 @@ class Floats(Axis):
 class Steps(Axis):
     """Exact numbers on a grid: integers, decimals, points in time, durations, periods.
 
-    A value is a fraction, counted in steps of the grid. One between two steps, or outside of the type, compares as it should.
+    A value is a fraction, counted in steps of the grid. One between two steps, or outside of the type,
+    compares as it should.
     """
 
     field: pc.Expression

@@ -178,7 +178,9 @@ def _no_bytes(text: str) -> Any:
 
 @frozen
 class Categories(Axis):
-    """A categorical column: which of the categories match is found out first, then the rows that have one of them."""
+    """A categorical column: which of the categories match is found out first, then the rows that have one
+    of them.
+    """
 
     field: pc.Expression
     form: Category

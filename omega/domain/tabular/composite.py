@@ -62,7 +62,9 @@ def index_of(form: Form, column: pa.ChunkedArray) -> pd.Index:
 
 @frozen
 class Category(Form):
-    """A categorical: codes into the categories, which the form itself holds too, so that an empty column keeps them."""
+    """A categorical: codes into the categories, which the form itself holds too, so that an empty column
+    keeps them.
+    """
 
     values: Form
     categories: pd.Index = field(eq=False)
@@ -84,7 +86,9 @@ class Category(Form):
 
     @property
     def keys(self) -> Form:
-        """The form of the Arrow dictionary: that of the categories, or tagged JSON where no reader could hash them."""
+        """The form of the Arrow dictionary: that of the categories, or tagged JSON where no reader could
+        hash them.
+        """
         return ObjectValues() if pa.types.is_nested(self.values.arrow) else self.values
 
     @property

@@ -1,4 +1,6 @@
-"""Columns of one form turned into another, only where nothing is lost; the rules of appending, column by column."""
+"""Columns of one form turned into another, only where nothing is lost; the rules of appending, column by
+column.
+"""
 
 from typing import Any, Final
 
@@ -42,7 +44,9 @@ def convert(column: pa.ChunkedArray, given: Form, stored: Form) -> Converted:
 
 
 def _nothing(column: pa.ChunkedArray, stored: Form) -> pa.ChunkedArray | None:
-    """The missing values of a column that has nothing else, as `stored` has them; `None` if it has, or they cannot be."""
+    """The missing values of a column that has nothing else, as `stored` has them; `None` if it has, or they
+    cannot be.
+    """
     absent = column.null_count
     if pa.types.is_floating(column.type) and absent < len(column):
         absent = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
@@ -83,7 +87,9 @@ def _converted(column: pa.ChunkedArray, given: Form, stored: Form) -> Converted:
 
 
 def family(form: Form) -> str | None:
-    """The family of types among which values can be kept while the form changes; `None` where there is no other."""
+    """The family of types among which values can be kept while the form changes; `None` where there is no
+    other.
+    """
     if not isinstance(form, Plain | Masked | Moment | Zoned | Text | ObjectText | ObjectBytes | Native):
         return None
     kind = form.arrow

@@ -31,6 +31,8 @@ _PLAIN: Final = frozenset(["bool", "float16", "float32", "float64", *_INTEGERS])
 _MASKED: Final = frozenset(
     ["boolean", "Float32", "Float64", *(f"{s}Int{b}" for s in ("", "U") for b in (8, 16, 32, 64))]
 )
+#: Longer ones hold many categories: they are rare, and would take much memory.
+_REMEMBERED_LENGTH: Final = 2000
 _UNITS: Final = ("s", "ms", "us", "ns")
 _OBJECTS: Final[dict[str, Form]] = {"text": ObjectText(), "bytes": ObjectBytes(), "values": ObjectValues()}
 
@@ -52,6 +54,8 @@ def form_of(values: Values) -> Form:
     Raises: NotKeptError, saying what it is that cannot be kept.
     """
     dtype = values.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        return _form_of_numpy(dtype)
     form = object_form(values) if isinstance(dtype, np.dtype) and dtype.kind == "O" else _form_of_dtype(dtype)
     # Whatever pandas may add to a dtype: what does not come back equal is not taken.
     if form.dtype != dtype or type(form.dtype) is not type(dtype):
@@ -81,14 +85,18 @@ def _form_of_dtype(dtype: AnyDtype) -> Form:
     raise NotKeptError(f"values of dtype {str(dtype)[:60]}")
 
 
+@lru_cache(maxsize=256)
 def _form_of_numpy(dtype: np.dtype[Any]) -> Form:
+    form: Form | None = None
     if dtype.name in _PLAIN:
-        return Plain(dtype.name)
-    if dtype.name in ("complex64", "complex128"):
-        return Complex(dtype.name)
-    if dtype.kind in "mM" and (unit := np.datetime_data(dtype)[0]) in _UNITS:
-        return Moment("datetime" if dtype.kind == "M" else "timedelta", unit)
-    raise NotKeptError(f"values of dtype {dtype}")
+        form = Plain(dtype.name)
+    elif dtype.name in ("complex64", "complex128"):
+        form = Complex(dtype.name)
+    elif dtype.kind in "mM" and (unit := np.datetime_data(dtype)[0]) in _UNITS:
+        form = Moment("datetime" if dtype.kind == "M" else "timedelta", unit)
+    if form is None or form.dtype != dtype:
+        raise NotKeptError(f"values of dtype {dtype}")
+    return form
 
 
 def _checked_category(form: Category) -> Category:
@@ -103,12 +111,20 @@ def form_to_text(form: Form) -> str:
     return json.dumps(form.to_json(), separators=(",", ":"))
 
 
-@lru_cache(maxsize=4096)
 def form_from_text(text: str) -> Form:
     """The form that `form_to_text` wrote.
 
     Raises: BadInput.
     """
+    return _remembered_form(text) if len(text) <= _REMEMBERED_LENGTH else _form_from_text(text)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_form(text: str) -> Form:
+    return _form_from_text(text)
+
+
+def _form_from_text(text: str) -> Form:
     try:
         return form_from_json(json.loads(text))
     except (BadInput, RecursionError, *ORDINARY_ERRORS) as error:

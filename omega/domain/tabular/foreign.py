@@ -1,6 +1,7 @@
 """pandas' standard metadata, read without trusting it.
 
-Format: https://pandas.pydata.org/docs/development/developer.html. pyarrow's own reader is not used: it evaluates literals and trusts names.
+Format: https://pandas.pydata.org/docs/development/developer.html. pyarrow's own reader is not used: it
+evaluates literals and trusts names.
 """
 
 import json
@@ -22,7 +23,8 @@ Plan = tuple[Adopted, Adopted, dict[str, Any]]
 
 
 def pandas_plan(data: bytes, table: pa.Table) -> Plan | None:
-    """Columns, index levels and what is noted of the labels, as pandas' metadata says; `None` if it is malformed.
+    """Columns, index levels and what is noted of the labels, as pandas' metadata says; `None` if it is
+    malformed.
 
     Raises: BadInput naming a column that has no exact form.
     """

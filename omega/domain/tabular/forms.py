@@ -1,7 +1,8 @@
 # ruff: noqa: D102  (what a method of a form does is said once, in `Form`)
 """Forms: how values of one pandas dtype lie in an Arrow column, and how they come back bit for bit.
 
-This file holds the forms of flat types; `composite` those that are made of other forms, `objects` those of Python objects.
+This file holds the forms of flat types; `composite` those that are made of other forms, `objects` those of
+Python objects.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +32,8 @@ class Form(ABC):
 
     #: Whether a missing value can be kept (as null, or as NaN).
     nullable: bool = True
-    #: Whether `decode` can fail on a column of the right Arrow type that we did not write (with `ValueError` and its like).
+    #: Whether `decode` can fail on a column of the right Arrow type that we did not write (with
+    #: `ValueError` and its like).
     fallible: bool = False
 
     @property
@@ -191,7 +193,9 @@ class Zoned(Form):
 
 @frozen
 class Masked(Form):
-    """The nullable dtypes Int8 to UInt64, Float32, Float64 and boolean; NA is null, a NaN in Float64 stays NaN."""
+    """The nullable dtypes Int8 to UInt64, Float32, Float64 and boolean; NA is null, a NaN in Float64 stays
+    NaN.
+    """
 
     name: str
 

@@ -30,11 +30,13 @@ from omega.domain.tabular.values import loads
 def from_pandas(df: pd.DataFrame) -> pa.Table:
     """The table, of shape (rows, columns + index levels), that keeps `df` exactly.
 
-    Kept: values bit for bit, dtypes, categories, column order and labels, the index with class and names. Not kept: `attrs`, flags, a
-    subclass of DataFrame, memory layout. Numeric columns share the frame's memory.
+    Kept: values bit for bit, dtypes, categories, column order and labels, the index with class and names.
+    Not kept: `attrs`, flags, a subclass of DataFrame, memory layout. Numeric columns share the frame's
+    memory.
 
-    Raises: BadInput naming the column of what cannot be kept: sparse and longdouble values, arbitrary objects, lone surrogates, zones that
-    are no IANA zone or fixed offset, and column labels that are equal or read the same.
+    Raises: BadInput naming the column of what cannot be kept: sparse and longdouble values, arbitrary
+    objects, lone surrogates, zones that are no IANA zone or fixed offset, and column labels that are equal
+    or read the same.
     """
     if not isinstance(df, pd.DataFrame):
         raise BadInput(f"a DataFrame is needed, not a {type(df).__name__}")
@@ -70,7 +72,10 @@ def check_names(labels: Sequence[Any]) -> list[str]:
 
     Raises: BadInput naming labels that are equal, read the same, are reserved, or are no valid text.
     """
-    names = [label if type(label) is str else str(label) for label in labels]
+    try:
+        names = [label if type(label) is str else str(label) for label in labels]
+    except ValueError as error:
+        raise BadInput(f"a column label has no text: {error}") from error
     if len(set(names)) != len(names):
         seen: set[str] = set()
         twice = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]

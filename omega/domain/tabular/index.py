@@ -48,11 +48,13 @@ def _encode_level(index: pd.MultiIndex, level: int) -> tuple[Column, ArrowColumn
 def decode_index(fields: Sequence[Column], columns: Sequence[pa.ChunkedArray]) -> pd.Index:
     """The index that `encode_index` took apart.
 
-    A RangeIndex comes back as one while its values still follow each other with its step, else as an int64 index. The freq of a
-    DatetimeIndex or TimedeltaIndex comes back while all values follow it, else it is None. The order of a MultiIndex's `levels`, and entries
-    of them that no row uses, are not kept; its values are.
+    A RangeIndex comes back as one while its values still follow each other with its step, else as an int64
+    index. The freq of a DatetimeIndex or TimedeltaIndex comes back while all values follow it, else it is
+    None. The order of a MultiIndex's `levels`, and entries of them that no row uses, are not kept; its
+    values are.
 
-    Raises: BadInput, or one of `descriptors.ORDINARY_ERRORS`, if the columns are not as `encode_index` makes them.
+    Raises: BadInput, or one of `descriptors.ORDINARY_ERRORS`, if the columns are not as `encode_index`
+    makes them.
     """
     names = [_name(column) for column in fields]
     if len(fields) == 1 and not fields[0].notes.get("level"):
@@ -78,9 +80,11 @@ def _decode_single(column: Column, values: pa.ChunkedArray, name: Any) -> pd.Ind
 
 
 def restored_range(values: np.ndarray[Any, Any], noted: Any) -> range | None:
-    """The range that these int64 values are, given the start, stop and step that the frame, or its first segment, had.
+    """The range that these int64 values are, given the start, stop and step that the frame, or its first
+    segment, had.
 
-    `None` where they do not follow each other with that step; a range of one value or none takes up the step of what follows.
+    `None` where they do not follow each other with that step; a range of one value or none takes up the
+    step of what follows.
     """
     if not isinstance(noted, list) or [type(n) for n in noted] != [int] * 3 or not noted[2]:
         return None
@@ -101,7 +105,9 @@ def restored_range(values: np.ndarray[Any, Any], noted: Any) -> range | None:
 
 
 def _decode_level(form: Form, column: pa.ChunkedArray) -> tuple[pd.Index, Values]:
-    """Level and codes; missing entries are left to the codes, since an int level, say, has no value for them."""
+    """Level and codes; missing entries are left to the codes, since an int level, say, has no value for
+    them.
+    """
     array = merged(column)
     present = np.asarray(array.is_valid())
     values: Any = form.decode(pa.chunked_array([array.filter(pa.array(present))], type=array.type))

@@ -22,7 +22,8 @@ _DURATION: Final = re.compile(r"[-+ .:,\dPTDHMSWa-z]{1,60}", re.ASCII)
 def seconds_from_text(text: str, zone: tzinfo | None) -> Fraction:
     """An ISO 8601 date or date and time as seconds since 1970, in UTC where there is a zone.
 
-    In a column with a zone, text without an offset is in that zone; in a column without, an offset is an error.
+    In a column with a zone, text without an offset is in that zone; in a column without, an offset is an
+    error.
 
     Raises: ValueError saying what is wrong.
     """
@@ -82,7 +83,8 @@ def duration_from_text(text: str) -> Fraction:
 
 
 def seconds_of(value: Any, zone: tzinfo | None) -> Fraction:
-    """A Python, numpy or pandas point in time as seconds since 1970, by the zone rules of `seconds_from_text`.
+    """A Python, numpy or pandas point in time as seconds since 1970, by the zone rules of
+    `seconds_from_text`.
 
     Raises: ValueError or TypeError saying what is wrong.
     """

@@ -1,4 +1,4 @@
-"""Arrow columns from outside in the form that is declared for them, or in the one that their type suggests."""
+"""Arrow columns from outside in the form that is declared for them, or that their type suggests."""
 
 import json
 from typing import Any
@@ -71,13 +71,9 @@ def _check_kin(kind: pa.DataType, wanted: pa.DataType) -> None:
 
 def _kin(kind: pa.DataType) -> Any:
     tests = (
-        *(
-            pa.types.is_integer,
-            pa.types.is_floating,
-            pa.types.is_timestamp,
-            pa.types.is_duration,
-            pa.types.is_decimal,
-        ),
+        *(pa.types.is_integer, pa.types.is_floating, pa.types.is_duration, pa.types.is_decimal),
+        lambda t: pa.types.is_timestamp(t) and t.tz is None,
+        lambda t: pa.types.is_timestamp(t) and t.tz is not None,
         *(pa.types.is_date, pa.types.is_time, pa.types.is_struct, pa.types.is_map, pa.types.is_null),
         lambda t: pa.types.is_string(t) or pa.types.is_large_string(t) or pa.types.is_string_view(t),
         lambda t: pa.types.is_binary(t) or pa.types.is_large_binary(t) or pa.types.is_binary_view(t),

@@ -62,7 +62,9 @@ class ObjectBytes(Form):
 
 @frozen
 class ObjectValues(Form):
-    """An object column of mixed Python values, each as the tagged JSON text of `values.dumps`; `None` is null."""
+    """An object column of mixed Python values, each as the tagged JSON text of `values.dumps`; `None` is
+    null.
+    """
 
     fallible = True
 

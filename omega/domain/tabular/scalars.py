@@ -1,7 +1,8 @@
 """The tagged JSON of single values: numbers, moments, bytes, and what numpy and pandas add to them.
 
-An encoder may rely on its value's exact type. A decoder gets whatever a hostile document holds: it may raise `NotKeptError`, or one of
-the ordinary errors (`ValueError`, `TypeError`, `KeyError`, `OverflowError`, `ArithmeticError`), and nothing else.
+An encoder may rely on its value's exact type. A decoder gets whatever a hostile document holds: it may
+raise `NotKeptError`, or one of the ordinary errors (`ValueError`, `TypeError`, `KeyError`, `OverflowError`,
+`ArithmeticError`), and nothing else.
 """
 
 import base64
@@ -18,7 +19,8 @@ import pyarrow as pa
 
 from omega.domain.tabular.zones import NotKeptError, zone_from_text, zone_text
 
-#: The class of UUIDs, by way of Arrow: the module that holds it also makes random ones, which the domain may not.
+#: The class of UUIDs, by way of Arrow: the module that holds it also makes random ones, which the domain
+#: may not.
 UUID: Final[type[Any]] = type(pa.scalar(bytes(16), pa.uuid()).as_py())
 _NUMPY_KINDS: Final = frozenset("biufcmMSU")
 _MAX_FREQUENCY_LENGTH: Final = 40
@@ -53,7 +55,10 @@ def _to_float(payload: Any) -> float:
         return float(payload)
     if isinstance(payload, dict):
         payload = payload["$float"]
-    found: float = struct.unpack(">d", bytes.fromhex(_str(payload)))[0]
+    raw = bytes.fromhex(_str(payload))
+    if len(raw) != 8:
+        raise NotKeptError("$float is malformed")
+    found: float = struct.unpack(">d", raw)[0]
     return found
 
 
@@ -236,7 +241,9 @@ def _checked(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if value.dtype.kind == "b" and value.size and value.view(np.uint8).max() > 1:
         raise ValueError("not a bool")
     if value.dtype.kind == "U":
-        "".join(value.ravel().tolist()).encode()
+        codes = np.frombuffer(value.tobytes(), dtype=f"{value.dtype.str[0]}u4")
+        if np.any((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))):
+            raise ValueError("not text")
     return value
 
 

@@ -1,15 +1,18 @@
 """What a table's schema says: our own exact metadata, and pandas' standard metadata for everyone else.
 
-Field metadata `omega`: `{"type": form, "label": tagged JSON}` for a column (the label only where it is not the field's name) and
-`{"type": form, "name": tagged JSON, "kind": ..., "range" or "freq": ...}` for an index level. Schema metadata `omega`:
-`{"version": 1, "columns": ..., "levels": n}`. All of it depends on the frame's dtypes alone, but for `range` and `freq` of the index.
+Field metadata `omega`: `{"type": form, "label": tagged JSON}` for a column (the label only where it is not
+the field's name) and `{"type": form, "name": tagged JSON, "kind": ..., "range" or "freq": ...}` for an
+index level. Schema metadata `omega`: `{"version": 1, "columns": ..., "levels": n}`. All of it depends on
+the frame's dtypes alone, but for `range` and `freq` of the index.
 """
 
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
+import pandas as pd
 import pyarrow as pa
 from attrs import frozen
 
@@ -26,7 +29,7 @@ _INDEX_FIELD: Final = re.compile(r"__index_\d+__")
 
 @frozen
 class Column:
-    """One field of a table in our form: its name, how its values are kept, and what else its metadata says."""
+    """One field of a table in our form: its name, how its values are kept, and what else is noted of it."""
 
     name: str
     form: Form
@@ -50,7 +53,13 @@ def label_notes(label: Any) -> dict[str, Any]:
 
     Raises: BadInput for a label that cannot be kept.
     """
-    return {} if type(label) is str else {"label": dumps(label).decode()}
+    if type(label) is str:
+        return {}
+    try:
+        hash(label)
+    except TypeError as error:
+        raise BadInput(f"the label {ascii(label)[:80]} is not hashable") from error
+    return {"label": dumps(label).decode()}
 
 
 def index_name(level: int) -> str:
@@ -68,10 +77,22 @@ def read_column(field: pa.Field) -> Column:
 
     Raises: BadInput where it is missing or malformed.
     """
-    notes = read_json((field.metadata or {}).get(KEY), what=f"column {field.name!r}")
-    kind = notes.pop("type", None)
-    form = form_from_text(json.dumps(kind, separators=(",", ":")))
-    return Column(field.name, form, notes)
+    data = (field.metadata or {}).get(KEY)
+    try:
+        form, notes = _remembered(data) if data is not None and len(data) < 200 else _read(data)
+    except BadInput as error:
+        raise BadInput(f"column {field.name!r}: {error}") from error
+    return Column(field.name, form, dict(notes))
+
+
+@lru_cache(maxsize=1024)
+def _remembered(data: bytes) -> tuple[Form, dict[str, Any]]:
+    return _read(data)
+
+
+def _read(data: bytes | None) -> tuple[Form, dict[str, Any]]:
+    notes = read_json(data, what="the column")
+    return form_from_text(json.dumps(notes.pop("type", None), separators=(",", ":"))), notes
 
 
 def read_json(data: bytes | None, *, what: str) -> dict[str, Any]:
@@ -151,22 +172,19 @@ def _standard_column(column: Column) -> dict[str, Any]:
     if is_index_name(column.name):
         label = loads(column.notes["name"]) if "name" in column.notes else None
         name = label if type(label) is str else None if label is None else str(label)
-    dtype = str(column.form.dtype)
-    metadata: Any = None
-    if "zoned" in (kind := column.form.to_json()):
-        metadata = {"timezone": column.form.arrow.tz}
-    elif "category" in kind:
-        metadata = {
-            "num_categories": len(column.form.dtype.categories),
-            "ordered": bool(column.form.dtype.ordered),
-        }
-    return {
-        "name": name,
-        "field_name": column.name,
-        "pandas_type": _pandas_type(column.form, dtype),
-        "numpy_type": _numpy_type(column.form, dtype),
-        "metadata": metadata,
-    }
+    return {"name": name, "field_name": column.name, **_standard_type(column.form)}
+
+
+@lru_cache(maxsize=256)
+def _standard_type(form: Form) -> dict[str, Any]:
+    dtype, kind, name = form.dtype, form.arrow, str(form.dtype)
+    metadata: dict[str, Any] | None = None
+    if isinstance(dtype, pd.CategoricalDtype):
+        metadata = {"num_categories": len(dtype.categories), "ordered": bool(dtype.ordered)}
+    elif pa.types.is_timestamp(kind) and kind.tz is not None:
+        metadata = {"timezone": kind.tz}
+    types = {"pandas_type": _pandas_type(form, name), "numpy_type": _numpy_type(form, name)}
+    return {**types, "metadata": metadata}
 
 
 def _numpy_type(form: Form, dtype: str) -> str:

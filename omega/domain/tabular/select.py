@@ -13,10 +13,12 @@ _SHOWN: Final = 20
 
 
 def select(schema: pa.Schema, selector: str) -> list[str]:
-    """The column names that `selector` means: `x,y`, `^y` (all but y), `a:b` (from a to b inclusive, in column order).
+    """The column names that `selector` means: `x,y`, `^y` (all but y), `a:b` (from a to b inclusive, in
+    column order).
 
-    A part that is the exact name of a column means that column, whatever is in it. Names with commas are quoted as in CSV. `^` stands
-    first and is for all that follows. The order is that of the selector, for `^` and ranges that of the columns; no name comes twice.
+    A part that is the exact name of a column means that column, whatever is in it. Names with commas are
+    quoted as in CSV. `^` stands first and is for all that follows. The order is that of the selector, for
+    `^` and ranges that of the columns; no name comes twice.
 
     Raises: BadInput naming what is unknown.
     """

@@ -12,10 +12,12 @@ from omega.domain.tabular.select import split, unknown_column
 
 
 def sort(table: pa.Table, by: str) -> pa.Table:
-    """The rows by the columns in `by`, `a,-b` for b descending: stable, missing values last in either direction.
+    """The rows by the columns in `by`, `a,-b` for b descending: stable, missing values last in either
+    direction.
 
-    The order is that of pandas' `sort_values(kind="stable")`: categories by their place, text by code point, complex numbers by real and
-    then imaginary part. A part that is the exact name of a column means that column ascending, also where it starts with `-`.
+    The order is that of pandas' `sort_values(kind="stable")`: categories by their place, text by code
+    point, complex numbers by real and then imaginary part. A part that is the exact name of a column means
+    that column ascending, also where it starts with `-`.
 
     Raises: BadInput naming a column that is unknown or whose values have no order.
     """
@@ -31,9 +33,8 @@ def sort(table: pa.Table, by: str) -> pa.Table:
         keys += parts
         orders += ["descending" if descending else "ascending"] * len(parts)
     ordered = pa.table(keys, names=[str(i) for i in range(len(keys))])
-    rows = pc.sort_indices(
-        ordered, sort_keys=[(str(i), order) for i, order in enumerate(orders)], null_placement="at_end"
-    )
+    # Arrow puts null last if nothing else is said, in either direction.
+    rows = pc.sort_indices(ordered, sort_keys=[(str(i), order) for i, order in enumerate(orders)])
     return table.take(rows)
 
 

@@ -1,8 +1,9 @@
 """Python values as tagged JSON bytes, and exactly back; no pickle, no import by name.
 
-Plain JSON values stand for themselves. Everything else is an object with one key that starts with `$`, the tag:
-`{"$tuple": [1, 2]}`. A dict of the user's with a key that starts with `$`, or is no string, is written as `$dict`, a list of
-pairs, so that a tag is always ours. Types are matched exactly: a subclass may carry more than its base can keep, so it is refused.
+Plain JSON values stand for themselves. Everything else is an object with one key that starts with `$`, the
+tag: `{"$tuple": [1, 2]}`. A dict of the user's with a key that starts with `$`, or is no string, is written
+as `$dict`, a list of pairs, so that a tag is always ours. Types are matched exactly: a subclass may carry
+more than its base can keep, so it is refused.
 """
 
 import json
@@ -22,13 +23,16 @@ _INT_AS_TEXT_BITS: Final = 1024
 
 
 def dumps(value: Any) -> bytes:
-    """`value` as UTF-8 JSON, the same bytes for equal values of equal types (sets are sorted, dicts keep their order).
+    """`value` as UTF-8 JSON, the same bytes for equal values of equal types (sets are sorted, dicts keep
+    their order).
 
-    Kept: `None`, bool, int of any size, float with its bits, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict with
-    any of these as keys, date, time, datetime and timedelta with zone and fold, Decimal, UUID, numpy scalars and arrays without
-    object dtype (in C order), pandas Timestamp, Timedelta, Period, Interval, NaT and NA.
+    Kept: `None`, bool, int of any size, float with its bits, complex, str, bytes, bytearray, list, tuple,
+    set, frozenset, dict with any of these as keys, date, time, datetime and timedelta with zone and fold,
+    Decimal, UUID, numpy scalars and arrays without object dtype (in C order), pandas Timestamp, Timedelta,
+    Period, Interval, NaT and NA.
 
-    Raises: BadInput naming the path (`$.a[3]`) of what cannot be kept, of a cycle, or of what is nested over 200 deep.
+    Raises: BadInput naming the path (`$.a[3]`) of what cannot be kept, of a cycle, or of what is nested
+    over 200 deep.
     """
     encoded = _encode(value, [], set())
     return json.dumps(encoded, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
@@ -43,7 +47,7 @@ def loads(data: bytes | str) -> Any:
         return _decode(json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant), 0)
     except (NotKeptError, RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BadInput(f"these bytes are no stored value: {error}") from error
-    except (ValueError, TypeError, KeyError, OverflowError, ArithmeticError, MemoryError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError) as error:
         raise BadInput(f"these bytes are no stored value: {type(error).__name__}") from error
 
 
@@ -179,12 +183,15 @@ _COLLECTIONS: Final[dict[str, Callable[[list[Any]], Any]]] = {
 
 
 def plain(value: Any) -> Any:
-    """A value that `loads` gave as strict JSON values, for faces that speak JSON; not every value can be told back from it.
+    """A value that `loads` gave as strict JSON values, for faces that speak JSON; not every value can be
+    told back from it.
 
-    Datetimes, dates, times and durations become ISO 8601 text; NaN, NA, NaT and None become None; bytes base64 text; tuples, sets and
-    arrays lists; complex numbers `[real, imaginary]`; Decimal, UUID, Period and Interval text; keys that are no text their text.
+    Datetimes, dates, times and durations become ISO 8601 text; NaN, NA, NaT and None become None; bytes
+    base64 text; tuples, sets and arrays lists; complex numbers `[real, imaginary]`; Decimal, UUID, Period
+    and Interval text; keys that are no text their text.
 
-    Raises: BadInput naming the path of an infinity, of two keys with one text, or of a type that `loads` never gives.
+    Raises: BadInput naming the path of an infinity, of two keys with one text, or of a type that `loads`
+    never gives.
     """
     return _plain(value, [])
 

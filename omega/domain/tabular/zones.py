@@ -11,7 +11,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}")
 
 
 class NotKeptError(ValueError):
-    """A value cannot be kept, or a document cannot have been written by us; the message says why, in the middle of a sentence."""
+    """A value cannot be kept, or a document cannot have been written by us; the message says why, in the
+    middle of a sentence.
+    """
 
 
 def zone_text(zone: tzinfo) -> str:
