@@ -1,0 +1,244 @@
+"""Every error as RFC 9457 `application/problem+json`, and the one table that gives each its status."""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import bottle
+import orjson
+from attrs import field, frozen
+
+from omega.domain import errors as domain
+from omega.ports import blobs, frames, models, records
+
+_log = logging.getLogger("omega.http")
+
+PROBLEM_JSON: Final = "application/problem+json"
+REQUEST_ID: Final = "omega.request_id"
+MAX_DETAIL_CHARS: Final = 2000
+_FAULT: Final = "The server failed to answer this request; its log has the reason under this request id."
+_LEGAL_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LEGAL_ID = re.compile(r"[0-9a-z]{1,64}")
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class HttpError(Exception):
+    """A request that HTTP itself does not let us answer; `status` and `headers` are of the answer."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, message: str, *, headers: Headers = ()) -> None:
+        super().__init__(message)
+        self.headers = headers
+
+
+class RouteNotFound(HttpError):
+    """No route has this path."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class MethodNotAllowed(HttpError):
+    """The path is there, but not for this method; `Allow` lists those it has (RFC 9110, 15.5.6)."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message, headers=(("Allow", allow),))
+
+
+class NotAcceptable(HttpError):
+    """The answer cannot be had in any of the formats that the client accepts."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+
+
+class RequestTimeout(HttpError):
+    """The client was too slow to send its request."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+
+class UnsupportedMediaType(HttpError):
+    """The body is in a format or encoding that this route does not read."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+def _own_words(error: BaseException) -> str:
+    return str(error)
+
+
+def _stored_part(error: BaseException) -> str:
+    part = str(error.args[0]) if error.args else ""
+    named = f" ({part})" if _LEGAL_ID.fullmatch(part) else ""
+    return f"A stored part of this object{named} is missing or damaged; other objects are not affected."
+
+
+def _always(sentence: str) -> Callable[[BaseException], str]:
+    return lambda _: sentence
+
+
+@frozen
+class Answer:
+    """How an error class is answered: its status, the words shown, and further headers."""
+
+    status: HTTPStatus
+    words: Callable[[BaseException], str] = _own_words
+    headers: Headers = ()
+
+
+_BAD_REQUEST = Answer(HTTPStatus.BAD_REQUEST)
+_CONFLICT = Answer(HTTPStatus.CONFLICT)
+_DAMAGED = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, words=_stored_part)
+_BUG = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, words=_always(_FAULT))
+
+#: Each error class of the domain and the ports. Errors that the domain is to translate are faults of ours
+#: here.
+ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
+    domain.OmegaError: _BAD_REQUEST,
+    domain.BadInput: _BAD_REQUEST,
+    domain.TooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    domain.NotFound: Answer(HTTPStatus.NOT_FOUND),
+    domain.Conflict: _CONFLICT,
+    domain.AlreadyExists: _CONFLICT,
+    domain.NotFitted: _CONFLICT,
+    domain.PreconditionFailed: Answer(HTTPStatus.PRECONDITION_FAILED),
+    domain.Corrupt: Answer(HTTPStatus.INTERNAL_SERVER_ERROR),
+    records.RecordNotFound: _BUG,
+    records.RecordConflict: Answer(
+        HTTPStatus.CONFLICT, words=_always("Another request changed this object at the same time; try again.")
+    ),
+    records.StoreUnavailable: Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        words=_always("The store cannot be reached or is too busy at the moment; try again later."),
+        headers=(("Retry-After", "2"),),
+    ),
+    records.StoreFull: Answer(
+        HTTPStatus.INSUFFICIENT_STORAGE, words=_always("The store has no room left; nothing was changed.")
+    ),
+    blobs.BlobNotFound: _DAMAGED,
+    blobs.BlobExists: _BUG,
+    frames.SegmentNotFound: _DAMAGED,
+    frames.SegmentCorrupt: _DAMAGED,
+    models.InvalidSpec: _BAD_REQUEST,
+    models.UnsupportedAction: _BAD_REQUEST,
+    models.ModelNotFitted: _CONFLICT,
+    models.InvalidModelInput: _BAD_REQUEST,
+    models.CorruptModel: _DAMAGED,
+}
+
+
+@frozen
+class Problem:
+    """A whole error answer; `body` is the JSON of RFC 9457, with `request_id` and `message` (= `detail`)."""
+
+    status: int
+    headers: Headers
+    body: bytes = field(repr=False)
+
+
+def problem(error: BaseException, *, request_id: str) -> Problem:
+    """The answer to `error`; of one that is not in the table the client learns the request id only."""
+    if isinstance(error, HttpError):
+        answer = Answer(error.status, headers=error.headers)
+        name = type(error).__name__
+    else:
+        known = next((cls for cls in type(error).__mro__ if cls in ANSWERS), None)
+        answer = ANSWERS[known] if known else _BUG
+        name = known.__name__ if known and answer is not _BUG else "InternalError"
+    return _make(
+        answer.status, name=name, detail=answer.words(error), request_id=request_id, headers=answer.headers
+    )
+
+
+def _make(status: int, *, name: str, detail: str, request_id: str, headers: Headers) -> Problem:
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower()
+    detail = _cut(detail).encode("utf-8", "replace").decode()
+    content = {
+        "type": "urn:omega:problem:" + words.replace(" ", "-"),
+        "title": words.capitalize(),
+        "status": int(status),
+        "detail": detail,
+        "request_id": request_id,
+        "message": detail,
+    }
+    body = orjson.dumps(content)
+    fixed = (
+        ("Content-Type", PROBLEM_JSON),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+    )
+    return Problem(status=int(status), headers=(*fixed, *headers), body=body)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_DETAIL_CHARS else text[: MAX_DETAIL_CHARS - 3] + "..."
+
+
+def answer_error(error: BaseException, *, request_id: str) -> Problem:
+    """As `problem`; an error that is a server's fault is logged, with its traceback, under the request id."""
+    answer = problem(error, request_id=request_id)
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("request %s failed with status %d", request_id, answer.status, exc_info=error)
+    return answer
+
+
+def request_id(environ: Mapping[str, Any]) -> str:
+    """The client's `X-Request-ID` where it is 1 to 64 of `A-Za-z0-9._-`, else a fresh one."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if _LEGAL_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def standard_headers(request_id: str) -> Headers:
+    """The headers of every answer."""
+    return (("X-Request-ID", request_id), ("X-Content-Type-Options", "nosniff"))
+
+
+def install(app: bottle.Bottle) -> None:
+    """Make `app` answer every error, bottle's own too, as a problem, and all with the standard headers.
+
+    `environ["omega.request_id"]` holds the request id from the start. Call it once, before the first request.
+    """
+    app.catchall = False
+    app.default_error_handler = _framework_error
+    answer = app.wsgi
+
+    def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ[REQUEST_ID] = id_ = request_id(environ)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, [*headers, *standard_headers(id_)], exc_info)
+
+        try:
+            return answer(environ, start)  # type: ignore[no-any-return]
+        except Exception as error:  # noqa: BLE001  the last line of defence: it is logged, and answered with 500
+            found = answer_error(error, request_id=id_)
+            start(_status_line(found.status), list(found.headers))
+            return [] if environ.get("REQUEST_METHOD") == "HEAD" else [found.body]
+
+    app.wsgi = wsgi
+
+
+def _framework_error(error: bottle.HTTPError) -> bytes:
+    """Bottle's own error, in our words: its own may quote the request or an exception."""
+    status = HTTPStatus(error.status_code)
+    environ = bottle.request.environ
+    found = _make(
+        status,
+        name={404: "RouteNotFound", 405: "MethodNotAllowed", 413: "TooLarge"}.get(status, "HttpError"),
+        detail=f"{status.phrase}.",
+        request_id=environ.get(REQUEST_ID, ""),
+        headers=(),
+    )
+    for name, value in found.headers:
+        bottle.response.set_header(name, value)
+    return found.body
+
+
+def _status_line(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}"
