@@ -13,7 +13,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from omega.entrypoints.strict_json import parse_json  # noqa: E402
+from omega.entrypoints.strict_json import parse_json
 
 ROWS = 60_000
 COLUMNS = "abcdef"
