@@ -59,7 +59,7 @@ class Form(ABC):
 
     def empty(self) -> pa.Array:
         """The column without rows."""
-        return pa.array([], type=self.arrow)
+        return pa.nulls(0, self.arrow)
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -291,4 +291,4 @@ def merged(column: ArrowColumn) -> pa.Array:
         return column
     if column.num_chunks == 1:
         return column.chunk(0)
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], type=column.type)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)

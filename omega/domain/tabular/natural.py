@@ -147,7 +147,7 @@ def _dictionary(column: pa.ChunkedArray) -> Formed:
     if pa.types.is_nested(kind.value_type) or pa.types.is_null(kind.value_type):
         return _natural(dense(column))
     unified = column.unify_dictionaries()
-    labels = unified.chunk(0).dictionary if unified.num_chunks else pa.array([], type=kind.value_type)
+    labels = unified.chunk(0).dictionary if unified.num_chunks else pa.nulls(0, kind.value_type)
     values, items = _natural(pa.chunked_array([labels]))
     if labels.null_count or isinstance(values, Native | Category):
         return _natural(dense(column))
