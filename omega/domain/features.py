@@ -116,7 +116,21 @@ def same_length(x: Features, y: Features | None) -> None:
 
 
 def _without_index(table: pa.Table, source: str, *, named: bool) -> Features:
-    return Features(table.select(tabular.columns(table.schema)), source, named)
+    columns = tabular.columns(table.schema)
+    for name, dtype in tabular.dtypes(table.schema).items():
+        if dtype == "object":
+            at = table.column_names.index(name)
+            table = table.set_column(at, name, _values(table, name, source))
+    return Features(table.select(columns), source, named)
+
+
+def _values(table: pa.Table, name: str, source: str) -> pa.Array:
+    """A column of Python objects as Arrow values of one type: what is stored of it is a form of our own."""
+    objects = tabular.to_pandas(table.select([name, *tabular.index_fields(table.schema)])).iloc[:, 0]
+    try:
+        return pa.array(objects.tolist(), from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise BadInput(f"column {name!r} of {source} holds Python objects of several types") from error
 
 
 def _from_array(array: np.ndarray, source: str) -> Features:
@@ -154,7 +168,7 @@ def _same_kinds(table: pa.Table, wanted: Sequence[JSONObject], source: str) -> p
     for feature in wanted:
         kind = _kind(table.schema.field(feature["name"]).type)
         # A column without a single value may stand for any kind of column.
-        if kind != feature["type"] and table.column(feature["name"]).null_count < table.num_rows:
+        if feature["type"] not in (kind, None) and table.column(feature["name"]).null_count < table.num_rows:
             raise BadInput(
                 f"column {feature['name']!r} of {source} is {kind}, "
                 f"the model was fitted with {feature['type']} ({feature['dtype']})"

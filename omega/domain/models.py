@@ -82,10 +82,14 @@ class ModelService:
         Raises: BadInput for an object that is not a model; AlreadyExists.
         """
         check_name(name, resource=self.catalogue.resource)
-        described = dict(_translated(lambda: self.executor.describe(model)))
-        contract = {"features": described.pop("features", None), "classes": described.pop("classes", None)}
-        fitted = bool(described.pop("fitted", False))
-        attributes = {"fitted": fitted, **contract, "estimator": described}
+        described = _translated(lambda: self.executor.describe(model))
+        names = described["features"]
+        attributes = {
+            "fitted": described["fitted"],
+            "features": names and [{"name": name, "dtype": None, "type": None} for name in names],
+            "classes": described["classes"],
+            "estimator": self._estimator(model),
+        }
         payload: dict[str, Any] | None = None
         for _ in range(_ATTEMPTS):
             head = self.catalogue.peek(name)
@@ -127,7 +131,7 @@ class ModelService:
             model, target = self._load(version), None if features_y is None else features_y.table
             fitted = self._fitted(name, model, action, table, target, classes)
             attributes = {**contract, **fitted.attributes, **features.learned(features_x, features_y)}
-            attributes |= {"fitted": True, "classes": fitted.classes}
+            attributes |= {"fitted": True, "classes": fitted.classes, "estimator": self._estimator(fitted.model)}
             payload = self._store(fitted.model, definition=version.payload["definition"])
             metadata = self._commit_fit(
                 version, Draft(self.codec.kind, payload, attributes), action, precondition
@@ -183,6 +187,11 @@ class ModelService:
         self.payloads.remove(
             {p["content"]["id"] for p in self.catalogue.drop(name, precondition=precondition)}
         )
+
+    def _estimator(self, model: Any) -> dict[str, Any]:
+        """Class, type, parameters and actions; some models have more or fewer actions once fitted."""
+        learned = ("fitted", "features", "classes")
+        return {name: value for name, value in self.executor.describe(model).items() if name not in learned}
 
     def _fitted(
         self,

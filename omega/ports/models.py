@@ -85,7 +85,11 @@ class ModelExecutor(Protocol):
         "params": {...JSON...}, "actions": [...]}`.
 
         `actions` are those of fit, partial_fit, predict, predict_proba, predict_log_proba, transform, score
-        and decision_function that this model has.
+        and decision_function that this model has. Also
+        `"fitted"`, and of a fitted model `"features"`, the feature names in order, and `"classes"` (`None`
+        where it does not know them).
+
+        Raises: InvalidSpec for an object that is not a model.
         """
 
     def fit(

@@ -55,7 +55,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*header, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(*header, box=SIMPLE_HEAD, pad_edge=False, show_edge=False, show_header=any(header))
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 10_000, highlight=False).print(table, end="")

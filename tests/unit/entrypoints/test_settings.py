@@ -1,0 +1,98 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from omega.domain.errors import BadInput
+from omega.entrypoints.limits import Limits
+from omega.entrypoints.settings import load
+
+
+def test_defaults(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load(home=tmp_path, environ={})
+    assert settings.store_path == tmp_path / "store"
+    assert settings.limits == Limits()
+
+
+def test_argument_environment_file_default_in_this_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "omega.toml").write_text('store = "file:///from/home"\nmax_rows = 5\n')
+    environ = {"OMEGA_HOME": str(home)}
+    assert load(environ=environ).store == "file:///from/home"
+    (tmp_path / "omega.toml").write_text('store = "file:///from/here"\nmax_columns = 7\n')
+    assert load(environ=environ).store == "file:///from/here"
+    assert load(environ=environ).limits == Limits(columns=7)
+    environ |= {
+        "OMEGA_STORE": "file:///from/environment",
+        "OMEGA_MAX_COLUMNS": "8",
+        "OMEGA_MAX_MODEL_CACHE_BYTES": "9",
+    }
+    assert load(environ=environ).store == "file:///from/environment"
+    assert load(environ=environ).limits == Limits(columns=8)
+    assert load(environ=environ).model_cache_bytes == 9
+    assert load(store="memory://", environ=environ).store_path is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "toml", "words"),
+    [
+        ({"OMEGA_STORE": "mongodb://x"}, "", "cannot use store 'mongodb://x'"),
+        ({"OMEGA_STORE": "file://host/x"}, "", "cannot use store"),
+        ({"OMEGA_STORE": "relative/dir"}, "", "cannot use store"),
+        ({"OMEGA_MAX_ROWS": "many"}, "", "environment variable OMEGA_MAX_ROWS is 'many'"),
+        ({"OMEGA_MAX_ROWS": "0"}, "", "from 1 on"),
+        ({}, "max_rows = true", "max_rows in omega.toml is True"),
+        ({}, "colour = 1", "unknown settings colour"),
+        ({}, "= nonsense", "not valid TOML"),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path, monkeypatch, environ, toml, words):
+    monkeypatch.chdir(tmp_path)
+    Path("omega.toml").write_text(toml)
+    with pytest.raises(BadInput) as caught:
+        load(home=tmp_path, environ=environ)
+    assert words in str(caught.value)
+
+
+def test_a_child_process_finds_the_same_settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "omega.toml").write_text("max_rows = 5\n")
+    settings = load(home=tmp_path / "home with space", environ={})
+    for name in ("OMEGA_HOME", "OMEGA_STORE", "OMEGA_MAX_ROWS"):
+        monkeypatch.setenv(name, "to be restored")
+    settings.export()
+    code = (
+        "from omega.entrypoints.settings import load; s = load(); print(s.limits.rows, s.home, s.store_path)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout.strip() == f"5 {settings.home} {settings.store_path}"
+
+
+def test_importing_omega_is_light():
+    code = (
+        "import sys, omega\n"
+        "assert not {'pandas', 'numpy', 'pyarrow', 'sklearn', 'attrs'} & set(sys.modules)\n"
+        "assert 'datasets' in dir(omega)\n"
+        "try: omega.nonsense\n"
+        "except AttributeError: pass\n"
+        "else: raise AssertionError"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_module_is_a_face(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMEGA_HOME", str(tmp_path))
+    code = (
+        "import omega as om\n"
+        "om.datasets.put([1, 2], 'a'); om['b'].datasets.put([3], 'a')\n"
+        "assert om.datasets.get('a') == [1, 2] and om['b'].datasets.get('a') == [3]\n"
+        "try: om.datasets.get('none')\n"
+        "except om.NotFound as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "there is no dataset 'none' in bucket 'store'\n"
