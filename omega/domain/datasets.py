@@ -1,6 +1,6 @@
 """Datasets: what users put and get under a name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -19,6 +19,10 @@ from omega.domain.puts import Put, hashed_key, remove_payloads
 from omega.domain.segments import Segments, decode_schema
 
 
+def _pairs(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(pairs)
+
+
 @frozen
 class Query:
     """Which part of a frame is wanted: `columns` (selection text or names), rows for which the filters hold,
@@ -28,7 +32,7 @@ class Query:
     """
 
     columns: str | Sequence[str] | None = None
-    filters: Sequence[tuple[str, str]] = field(default=(), converter=tuple)
+    filters: Sequence[tuple[str, str]] = field(default=(), converter=_pairs)
     where: Mapping[str, Any] = field(factory=dict)
     sort: str | None = None
     offset: int = 0

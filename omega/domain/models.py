@@ -131,7 +131,11 @@ class ModelService:
             model, target = self._load(version), None if features_y is None else features_y.table
             fitted = self._fitted(name, model, action, table, target, classes)
             attributes = {**contract, **fitted.attributes, **features.learned(features_x, features_y)}
-            attributes |= {"fitted": True, "classes": fitted.classes, "estimator": self._estimator(fitted.model)}
+            attributes |= {
+                "fitted": True,
+                "classes": fitted.classes,
+                "estimator": self._estimator(fitted.model),
+            }
             payload = self._store(fitted.model, definition=version.payload["definition"])
             metadata = self._commit_fit(
                 version, Draft(self.codec.kind, payload, attributes), action, precondition

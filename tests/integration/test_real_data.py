@@ -45,8 +45,8 @@ CASES = {
 
 
 def by_column(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same frame, made column by column, as every stored frame is: the layout in memory decides the last bit of a
-    BLAS sum."""
+    """The same frame, made column by column, as every stored frame is: the layout in memory decides
+    the last bit of a BLAS sum."""
     return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
 
 

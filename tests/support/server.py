@@ -1,34 +1,39 @@
-"""The whole product as a process of its own: `om runtime serve` on a home directory."""
+"""A server as a person starts it, `om runtime serve`, in a process group that can be killed."""
 
-import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import requests
 from attrs import define, field
 
+OM = str(Path(sys.executable).with_name("om"))
+READY_WITHIN_S = 60
+
 
 def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def environment(home: Path) -> dict[str, str]:
-    """This process's environment, with `home` and no other setting of omega."""
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """An environment in which omega lives in `home` and knows nothing else of this machine's omega."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OMEGA_")}
-    return {**kept, "OMEGA_HOME": str(home)}
+    return {**kept, "OMEGA_HOME": str(home), "HOME": str(home), **more}
 
 
 @define
 class Server:
-    """A running server; paths are relative to /api/v1."""
+    """A running server and how to talk to it; paths are relative to /api/v1."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -39,56 +44,66 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/api/v1"
 
+    def request(self, method: str, path: str, **more: Any) -> requests.Response:
+        return self.session.request(method, self.url + path, timeout=120, **more)
+
     def get(self, path: str, **more: Any) -> requests.Response:
-        return self.session.get(self.url + path, timeout=60, **more)
+        return self.request("GET", path, **more)
 
     def put(self, path: str, **more: Any) -> requests.Response:
-        return self.session.put(self.url + path, timeout=60, **more)
+        return self.request("PUT", path, **more)
 
     def post(self, path: str, **more: Any) -> requests.Response:
-        return self.session.post(self.url + path, timeout=60, **more)
+        return self.request("POST", path, **more)
 
     def delete(self, path: str, **more: Any) -> requests.Response:
-        return self.session.delete(self.url + path, timeout=60, **more)
+        return self.request("DELETE", path, **more)
 
     def kill(self) -> None:
-        """Kill the server and its workers, as a crash of the machine would."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in (self.process.pid, *map(int, children)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
+        """End all its processes at once, as a power cut does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
-        """End the server in the ordinary way; its exit code."""
-        self.process.terminate()
-        return self.process.wait(30)
+        """End it as a person does; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
 
-def start(home: Path, *options: str) -> Server:
-    """A server on `home`, once it answers."""
+def start(home: Path, *options: str, env: Mapping[str, str] | None = None) -> Server:
+    """A server on a free port, once it answers."""
     port, log = free_port(), home / "server.log"
-    with log.open("ab") as out:
+    with log.open("ab") as output:
         process = subprocess.Popen(
-            [Path(sys.executable).parent / "om", "runtime", "serve", "--port", str(port), *options],
-            env=environment(home),
+            [OM, "runtime", "serve", "--port", str(port), *options],
+            env=environment(home, **(env or {})),
             cwd=home,
-            stdout=out,
-            stderr=out,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-    server, deadline = Server(port, process, log), time.monotonic() + 30
+    server, deadline = Server(port, process, log), time.monotonic() + READY_WITHIN_S
     while True:
-        with contextlib.suppress(requests.ConnectionError):
+        try:
             server.get("/ping").raise_for_status()
             return server
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
+        except requests.ConnectionError:
+            time.sleep(0.02)
+        if process.poll() is not None or time.monotonic() > deadline:
+            if process.poll() is None:
+                server.kill()
+            raise AssertionError(f"the server did not start:\n{log.read_text()[-4000:]}")
 
 
-@contextlib.contextmanager
-def running(home: Path, *options: str) -> Iterator[Server]:
-    """A server for the duration of a `with` block."""
-    server = start(home, *options)
+@contextmanager
+def running(home: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server for the time of the block."""
+    server = start(home, *options, env=env)
     try:
         yield server
     finally:

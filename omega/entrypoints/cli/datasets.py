@@ -135,13 +135,14 @@ def _filter(text: str) -> tuple[str, str]:
 
 def _decoded(stream: Any, path: Path, format_name: str | None) -> Any:
     """The file's content as a value to put."""
-    from omega.entrypoints import formats, strict_json
+    from omega.entrypoints import formats
     from omega.entrypoints.settings import load
+    from omega.entrypoints.strict_json import parse_json
 
     limits = load().limits
     format = _format(path, format_name)
     if format is not None and format.name == "json":
-        return strict_json.parse_json(stream.read(), max_depth=limits.json_depth)
+        return parse_json(stream.read(), max_depth=limits.json_depth)
     if format is not None:
         return formats.decode(format, stream, limits=limits)
     if path.suffix == ".npy" and format_name is None:

@@ -84,14 +84,14 @@ def metadata(name: str, version: int | None, store: str | None, bucket: str, as_
 
 
 def _pipeline(spec: str) -> Any:
-    from omega.entrypoints import strict_json
+    from omega.entrypoints.strict_json import parse_json
 
     if spec.isidentifier():
         return [[spec, {}]]
     if not spec.lstrip().startswith(("[", "{")):
         with output.reading(Path(spec)) as file:
             spec = file.read().decode("utf-8", "strict")
-    body = strict_json.parse_json(spec.encode(), max_depth=64)
+    body = parse_json(spec.encode(), max_depth=64)
     pipeline = body.get("pipeline") if isinstance(body, dict) else body
     if not isinstance(pipeline, list):
         raise BadInput('a pipeline spec is a list of steps [class name, parameters], or {"pipeline": [...]}')

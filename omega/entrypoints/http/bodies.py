@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, Final
 
 from omega.domain.errors import BadInput, TooLarge
-from omega.entrypoints.http.errors import UnsupportedMediaType
+from omega.entrypoints.http.errors import UnsupportedContentEncoding
 from omega.entrypoints.strict_json import DEFAULT_DEPTH, parse_json
 
 _CHUNK: Final = 256 * 1024
@@ -15,7 +15,7 @@ def read_body(environ: Mapping[str, Any], *, max_bytes: int) -> bytes:
     """The whole request body.
 
     Raises: TooLarge, from its announced length where there is one, else as soon as more has come; BadInput
-    for a body cut short or a malformed length; UnsupportedMediaType for a compressed body.
+    for a body cut short or a malformed length; UnsupportedContentEncoding for a compressed body.
     """
     return body_stream(environ, max_bytes=max_bytes).read()
 
@@ -27,7 +27,7 @@ def body_stream(environ: Mapping[str, Any], *, max_bytes: int) -> BinaryIO:
     """
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity"):
-        raise UnsupportedMediaType(
+        raise UnsupportedContentEncoding(
             f"cannot read a body with Content-Encoding {encoding[:40]!r}: send it without compression",
             headers=(("Accept-Encoding", "identity"),),
         )

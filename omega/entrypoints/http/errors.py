@@ -12,6 +12,7 @@ import orjson
 from attrs import field, frozen
 
 from omega.domain import errors as domain
+from omega.entrypoints.formats import errors as formats
 from omega.ports import blobs, frames, models, records
 
 _log = logging.getLogger("omega.http")
@@ -51,20 +52,14 @@ class MethodNotAllowed(HttpError):
         super().__init__(message, headers=(("Allow", allow),))
 
 
-class NotAcceptable(HttpError):
-    """The answer cannot be had in any of the formats that the client accepts."""
-
-    status = HTTPStatus.NOT_ACCEPTABLE
-
-
 class RequestTimeout(HttpError):
     """The client was too slow to send its request."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
 
 
-class UnsupportedMediaType(HttpError):
-    """The body is in a format or encoding that this route does not read."""
+class UnsupportedContentEncoding(HttpError):
+    """The body is compressed."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
@@ -130,6 +125,8 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     models.ModelNotFitted: _CONFLICT,
     models.InvalidModelInput: _BAD_REQUEST,
     models.CorruptModel: _DAMAGED,
+    formats.NotAcceptable: Answer(HTTPStatus.NOT_ACCEPTABLE),
+    formats.UnsupportedMediaType: Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
 }
 
 

@@ -174,7 +174,7 @@ class ModelResource:
         return self.omega[fields.bucket(request)].runtime.model(request.path["name"])
 
     def _refuse_unknown_action(self, request: Request, path: str) -> None:
-        """Raise BadInput if `path` is an existing model and one more word, which then was meant as an action."""
+        """Raise BadInput if `path` is an existing model and one more word, meant as an action."""
         name, _, word = path.rpartition("/")
         try:
             self._models(request).metadata(name)

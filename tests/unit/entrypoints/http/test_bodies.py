@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from omega.domain.errors import BadInput, TooLarge
 from omega.entrypoints.http.bodies import body_stream, parse_json_object, read_body
-from omega.entrypoints.http.errors import UnsupportedMediaType
+from omega.entrypoints.http.errors import UnsupportedContentEncoding
 
 
 class Socket:
@@ -105,7 +105,7 @@ def test_a_malformed_length_is_refused(length: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "GZIP"])
 def test_a_compressed_body_is_refused(encoding: str) -> None:
-    with pytest.raises(UnsupportedMediaType, match=encoding.lower()) as caught:
+    with pytest.raises(UnsupportedContentEncoding, match=encoding.lower()) as caught:
         read_body(environ(Unreadable(), 5, HTTP_CONTENT_ENCODING=encoding), max_bytes=100)
     assert ("Accept-Encoding", "identity") in caught.value.headers
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import omega.ports
 from omega.domain import errors as domain
+from omega.entrypoints.formats import errors as formats
 from omega.entrypoints.http import errors
 from omega.entrypoints.http.errors import ANSWERS, HttpError, install, problem, request_id
 from omega.ports import frames, models, records
@@ -22,7 +23,7 @@ from tests.support.wsgi import call
 
 
 def error_classes() -> set[type[BaseException]]:
-    """Every exception class that the domain's errors and the ports define."""
+    """Every exception class that the domain's errors, the formats and the ports define."""
     ports = [
         importlib.import_module(f"omega.ports.{info.name}")
         for info in pkgutil.iter_modules(omega.ports.__path__)
@@ -30,7 +31,7 @@ def error_classes() -> set[type[BaseException]]:
     assert len(ports) >= 5
     return {
         value
-        for module in (domain, *ports)
+        for module in (domain, formats, *ports)
         for _, value in inspect.getmembers(module, inspect.isclass)
         if issubclass(value, BaseException) and value.__module__ == module.__name__
     }
@@ -70,8 +71,9 @@ STATUSES = {
     frames.SegmentCorrupt("01abc"): 500,
     errors.RouteNotFound("x"): 404,
     errors.MethodNotAllowed("x", allow="GET"): 405,
-    errors.NotAcceptable("x"): 406,
-    errors.UnsupportedMediaType("x"): 415,
+    formats.NotAcceptable("x"): 406,
+    formats.UnsupportedMediaType("x"): 415,
+    errors.UnsupportedContentEncoding("x"): 415,
     RuntimeError("x"): 500,
     KeyError("x"): 500,
     ValueError("x"): 500,
