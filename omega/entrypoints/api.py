@@ -13,6 +13,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,8 +55,16 @@ class Omega:
         )
         self.bucket = self._services.bucket
         self.datasets = Datasets(self._services.datasets)
-        self.models = Models(self._services.models)
-        self.runtime = Runtime(self._services.models)
+
+    @cached_property
+    def models(self) -> "Models":
+        """The models of the bucket."""
+        return Models(self._services.models)
+
+    @cached_property
+    def runtime(self) -> "Runtime":
+        """Models at work."""
+        return Runtime(self._services.models)
 
     def __getitem__(self, bucket: str) -> "Omega":
         return Omega(services=self._services.within(bucket))

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from functools import cache, cached_property
 
 from attrs import field, frozen
 
@@ -11,30 +12,40 @@ from omega.adapters.embedded.records import SqliteRecordStore
 from omega.adapters.memory.blobs import MemoryBlobStore
 from omega.adapters.memory.cache import LruCache
 from omega.adapters.memory.records import MemoryRecordStore
-from omega.adapters.sklearn_models.models import JoblibModelCodec, SklearnModelExecutor
 from omega.adapters.system.clock import SystemClock
 from omega.adapters.system.ids import TimeOrderedIds
-from omega.adapters.system.signer import HmacSigner, load_or_create_key
+from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_or_create_key
 from omega.domain.catalogue import Catalogue
 from omega.domain.datasets import DatasetService
+from omega.domain.errors import BadInput
 from omega.domain.models import ModelService
 from omega.domain.names import DATASET, MODEL
 from omega.domain.payloads import Payloads
 from omega.domain.segments import Segments
 from omega.entrypoints.settings import Settings
 from omega.ports.blobs import BlobStore
+from omega.ports.models import ModelCodec, ModelExecutor
 from omega.ports.records import RecordStore
 
 
-@frozen
+@frozen(slots=False)
 class Services:
-    """The domain's services for one bucket, and the same for another bucket of the same stores."""
+    """The domain's services for one bucket, and the same for another bucket of the same stores.
+
+    `models` are put together at first use: scikit-learn takes a second to import, which `om datasets` need
+    not wait for.
+    """
 
     datasets: DatasetService
-    models: ModelService
     bucket: str
     within: Callable[[str], "Services"]
     close: Callable[[], None]
+    _make_models: Callable[[], ModelService] = field(alias="make_models", repr=False)
+
+    @cached_property
+    def models(self) -> ModelService:
+        """Models and what they are asked."""
+        return self._make_models()
 
 
 @frozen
@@ -50,7 +61,10 @@ def _stores(settings: Settings) -> _Stores:
     if path is None:
         return _Stores(MemoryRecordStore(), MemoryBlobStore(), secrets.token_bytes(32), lambda: None)
     records = SqliteRecordStore(path / "records.sqlite")
-    key = load_or_create_key(settings.home / "signing.key")
+    try:
+        key = load_or_create_key(settings.home / "signing.key")
+    except UnusableKeyFile as error:
+        raise BadInput(str(error)) from error
     return _Stores(records, DirectoryBlobStore(path / "blobs"), key, records.close)
 
 
@@ -60,23 +74,26 @@ def connect(settings: Settings, *, bucket: str) -> Services:
     Raises: BadInput for settings that cannot be used, StoreUnavailable.
     """
     stores = _stores(settings)
-    records, blobs, key = stores.records, stores.blobs, stores.signing_key
-    clock, ids, cache = SystemClock(), TimeOrderedIds(), LruCache(settings.model_cache_bytes)
-    segments, payloads = Segments(ArrowFrameStore(blobs), ids), Payloads(blobs, ids)
-    codec, executor, signer = JoblibModelCodec(), SklearnModelExecutor(), HmacSigner(key)
+    clock, ids, loaded = SystemClock(), TimeOrderedIds(), LruCache(settings.model_cache_bytes)
+    payloads, signer = Payloads(stores.blobs, ids), HmacSigner(stores.signing_key)
+    segments = Segments(ArrowFrameStore(stores.blobs), ids)
 
     def within(bucket: str) -> Services:
-        datasets = DatasetService(Catalogue(records, clock, ids, DATASET, bucket), segments, payloads)
-        models = ModelService(
-            Catalogue(records, clock, ids, MODEL, bucket),
-            datasets,
-            payloads,
-            ids,
-            codec,
-            executor,
-            signer,
-            cache,
-        )
-        return Services(datasets, models, bucket, within, stores.close)
+        def catalogue(resource: str) -> Catalogue:
+            return Catalogue(stores.records, clock, ids, resource, bucket)
+
+        def models() -> ModelService:
+            codec, executor = _scikit_learn()
+            return ModelService(catalogue(MODEL), datasets, payloads, ids, codec, executor, signer, loaded)
+
+        datasets = DatasetService(catalogue(DATASET), segments, payloads)
+        return Services(datasets, bucket, within, stores.close, models)
 
     return within(bucket)
+
+
+@cache
+def _scikit_learn() -> tuple[ModelCodec, ModelExecutor]:
+    from omega.adapters.sklearn_models.models import JoblibModelCodec, SklearnModelExecutor
+
+    return JoblibModelCodec(), SklearnModelExecutor()

@@ -203,9 +203,11 @@ def _show(reading: Any) -> None:
             break
     frame = contents.decode_frame(reading.metadata.kind, [pa.concat_tables(tables).slice(0, _SHOWN_ROWS)])
     frame = frame.to_frame() if isinstance(frame, pd.Series) else frame
-    header = ["", *map(str, frame.columns)]
+    rows_shown = zip(frame.index, frame.astype("O").values, strict=True)
     output.print_table(
-        header, ([index, *row] for index, row in zip(frame.index, frame.astype("O").values, strict=True))
+        ["", *map(str, frame.columns)],
+        # Six digits, as pandas shows them: the point of a table is to be seen whole.
+        ([index, *(f"{x:.6g}" if isinstance(x, float) else x for x in row)] for index, row in rows_shown),
     )
     if rows > len(frame):
         click.echo(f"the first {len(frame)} rows; write all to a file with -o FILE", err=True)

@@ -29,7 +29,10 @@ def build(omega: Omega, limits: Limits) -> bottle.Bottle:
 def from_environment() -> Any:
     """The application on the settings of the environment: how a server process makes its own."""
     settings = settings_module.load()
-    return build(Omega(settings=settings), settings.limits)
+    omega = Omega(settings=settings)
+    # The first use imports scikit-learn, which takes a second: better now than in somebody's request.
+    _ = omega.models
+    return build(omega, settings.limits)
 
 
 def _ping(request: Request) -> Response:
