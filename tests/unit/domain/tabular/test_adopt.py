@@ -191,7 +191,7 @@ def forged(data: Any, text: bytes) -> bytes:
     return json.dumps(document).encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(frames(rows=st.integers(0, 3), columns=2), st.data())
 def test_forged_metadata_is_refused_or_ignored(df: pd.DataFrame, data: st.DataObject) -> None:
     table = tabular.from_pandas(df)
@@ -230,11 +230,12 @@ def test_a_swapped_type_is_refused_or_ignored() -> None:
 
 
 def test_a_huge_range_in_metadata_takes_no_memory() -> None:
-    table = tabular.from_pandas(pd.DataFrame({0: [1]}))
-    for key in (b"omega", b"pandas"):
-        metadata = dict(table.schema.metadata)
-        metadata[key] = metadata[key].replace(b"[0,1,1]", b"[0,1000000000000,1]")
-        assert len(tabular.to_pandas(tabular.adopt(table.replace_schema_metadata(metadata)))) == 1
+    table = tabular.from_pandas(pd.DataFrame(np.zeros((1, 1))))
+    metadata = dict(table.schema.metadata)
+    text = metadata[b"omega"].replace(b"[0,1,1]", b"[0,100000000000000,1]")
+    assert text != metadata[b"omega"]
+    adopted = tabular.adopt(table.replace_schema_metadata({**metadata, b"omega": text}))
+    assert tabular.to_pandas(adopted).columns.tolist() == [0]
     category = tabular.from_pandas(pd.DataFrame({"c": pd.Categorical([0], categories=pd.RangeIndex(2))}))
     field = category.schema.field(0)
     text = field.metadata[b"omega"].replace(b'"range":[0,2,1]', b'"range":[0,1000000000000,1]')

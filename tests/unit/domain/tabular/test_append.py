@@ -248,7 +248,7 @@ def test_only_columns_that_changed_are_widened() -> None:
 NUMBERS = st.sampled_from(["int8", "uint8", "int64", "uint64", "float32", "float64", "Int64", "Float64"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     NUMBERS,
     NUMBERS,

@@ -37,7 +37,7 @@ def through_parquet(table: pa.Table) -> pa.Table:
     return pq.read_table(pa.BufferReader(sink.getvalue()))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(frames())
 def test_every_frame_comes_back_the_same(df: pd.DataFrame) -> None:
     table = tabular.from_pandas(df)
@@ -47,7 +47,7 @@ def test_every_frame_comes_back_the_same(df: pd.DataFrame) -> None:
     assert tabular.dtypes(table.schema) == {name: str(df[name].dtype) for name in df.columns}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(frames())
 def test_a_table_is_adopted_as_the_frame_that_it_was(df: pd.DataFrame) -> None:
     table = tabular.from_pandas(df)
@@ -55,7 +55,7 @@ def test_a_table_is_adopted_as_the_frame_that_it_was(df: pd.DataFrame) -> None:
     assert tabular.adopt(table).schema.equals(table.schema, check_metadata=True)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(frames())
 def test_parquet_changes_nothing_once_adopted(df: pd.DataFrame) -> None:
     assert_same(df, tabular.to_pandas(tabular.adopt(through_parquet(tabular.from_pandas(df)))))
@@ -68,7 +68,7 @@ def cut_frames(draw: Any) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     return df, [df.iloc[a:b] for a, b in zip([0, *cuts], [*cuts, len(df)], strict=True)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(cut_frames())
 def test_segments_make_the_frame_that_pandas_would_make(cut: tuple[pd.DataFrame, list[pd.DataFrame]]) -> None:
     df, parts = cut
@@ -78,7 +78,7 @@ def test_segments_make_the_frame_that_pandas_would_make(cut: tuple[pd.DataFrame,
     assert_same(df, tabular.to_pandas(pa.concat_tables(segments)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(frames(rows=st.integers(1, 8)), st.data())
 def test_a_slice_of_the_table_is_the_slice_of_the_frame(df: pd.DataFrame, data: st.DataObject) -> None:
     a = data.draw(st.integers(0, len(df) - 1))
@@ -86,7 +86,7 @@ def test_a_slice_of_the_table_is_the_slice_of_the_frame(df: pd.DataFrame, data: 
     assert_same(df.iloc[a:b], tabular.to_pandas(tabular.from_pandas(df).slice(a, b - a)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(frames(rows=st.integers(0, 5)), st.data())
 def test_some_columns_of_the_table_are_those_of_the_frame(df: pd.DataFrame, data: st.DataObject) -> None:
     names = data.draw(st.permutations(list(df.columns)))[: data.draw(st.integers(0, df.shape[1]))]
@@ -94,7 +94,7 @@ def test_some_columns_of_the_table_are_those_of_the_frame(df: pd.DataFrame, data
     assert_same(df[names], tabular.to_pandas(table.select([*names, *tabular.index_fields(table.schema)])))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 5).flatmap(lambda n: st.tuples(arrays(n), indexes(n), LABELS)))
 def test_every_series_comes_back_the_same(parts: tuple[Any, pd.Index, Any]) -> None:
     values, index, name = parts
@@ -105,7 +105,7 @@ def test_every_series_comes_back_the_same(parts: tuple[Any, pd.Index, Any]) -> N
     assert_same_values(raw(s), raw(got))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 4).flatmap(lambda n: st.tuples(indexes(n), st.booleans())))
 def test_every_kind_of_column_label_comes_back_or_is_refused(drawn: tuple[pd.Index, bool]) -> None:
     labels, _ = drawn
@@ -256,3 +256,17 @@ def test_ranges_join_as_in_pandas(parts: list[range], expected: range | None) ->
     )
     assert_same_index(want, got)
     assert got.equals(pd.concat(dfs).index)
+
+
+def test_subclasses_of_text_in_an_object_column_stay_what_they_are() -> None:
+    for values in ([np.str_("a"), None], [np.str_("a"), "b"], [np.bytes_(b"a"), b"b"]):
+        df = pd.DataFrame({"x": pd.Series(values, dtype=object)})
+        assert_same(df, tabular.to_pandas(tabular.from_pandas(df)))
+
+
+def test_codes_into_another_order_of_the_categories_are_understood() -> None:
+    df = pd.DataFrame({"c": pd.Categorical(["a", None, "b"], categories=["a", "b"])})
+    table = tabular.from_pandas(df)
+    codes, labels = pa.array([1, None, 0], pa.int8()), pa.array(["b", "a"], pa.large_string())
+    turned = table.set_column(0, table.field(0), pa.DictionaryArray.from_arrays(codes, labels))
+    assert_same(df, tabular.to_pandas(turned))

@@ -88,7 +88,7 @@ def test_a_long_unknown_name_is_cut_short() -> None:
     assert "x" * 100 not in str(caught.value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text('ab^:,-" \u00e9', max_size=3), unique=True, min_size=1, max_size=5), st.data())
 def test_every_list_of_names_can_be_written(names: list[str], data: st.DataObject) -> None:
     wanted = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
@@ -116,7 +116,7 @@ SORTABLE = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 8), st.data())
 def test_sorting_is_that_of_pandas(n: int, data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from(SORTABLE), min_size=1, max_size=2))
@@ -177,3 +177,11 @@ def test_sort_names_what_is_wrong() -> None:
     ]:
         with pytest.raises(BadInput, match=words):
             tabular.sort(table, by)
+
+
+@pytest.mark.parametrize("by", ["x", "-x"])
+def test_nan_and_na_are_alike_in_order(by: str) -> None:
+    mask = np.array([False, True, False, True, False])
+    x = pd.arrays.FloatingArray(np.array([np.nan, 0, 1, 0, np.nan]), mask)
+    table = tabular.from_pandas(pd.DataFrame({"x": x, "row": range(5)}))
+    assert tabular.sort(table, by)["row"].to_pylist() == [2, 0, 1, 3, 4]

@@ -16,7 +16,7 @@ from omega.domain.tabular.values import dumps, loads, plain
 from tests.unit.domain.tabular.frames import told, values
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(values())
 def test_every_value_comes_back_the_same(value: Any) -> None:
     data = dumps(value)
@@ -89,7 +89,7 @@ STRANGE = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(STRANGE)
 def test_forged_documents_are_values_or_refused(document: Any) -> None:
     try:
@@ -164,7 +164,7 @@ def test_plain_is_strict_json() -> None:
         plain({1: 0, "1": 0})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(values())
 def test_plain_gives_json_or_refuses(value: Any) -> None:
     try:

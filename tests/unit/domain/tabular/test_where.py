@@ -51,6 +51,7 @@ DF = pd.DataFrame(
         "m": pd.Series([1, "a", None, float("nan")], dtype=object),
         "x": pd.array([1j, complex(0, np.nan), 0, 2], dtype="complex128"),
         "iv": pd.cut([1, 2, 3, np.nan], 2),
+        "span": pd.arrays.IntervalArray.from_arrays([0.5, np.nan, 1, 2], [1, np.nan, 2, 3]),
         "n__lt": [1, 2, 3, 4],
     }
 )
@@ -201,7 +202,7 @@ def url(key: str, text: str) -> list[int]:
             ("x__isnull", "true", [1]),
             ("iv__isnull", "true", [3]),
         ),
-        *(("n__lt", "3", [2]), ("n__lt__lt", "3", [0, 1])),
+        *(("span__isnull", "true", [1]), ("n__lt", "3", [2]), ("n__lt__lt", "3", [0, 1])),
     ],
 )
 def test_filters_as_in_a_url(key: str, text: str, expected: list[int]) -> None:
