@@ -120,7 +120,9 @@ def _without_index(table: pa.Table, source: str, *, named: bool) -> Features:
     for name, dtype in tabular.dtypes(table.schema).items():
         if dtype == "object":
             at = table.column_names.index(name)
-            table = table.set_column(at, name, _values(table, name, source))
+            values = _values(table, name, source)
+            # The field's metadata stays: it says what the column was to its owner.
+            table = table.set_column(at, table.schema.field(at).with_type(values.type), values)
     return Features(table.select(columns), source, named)
 
 

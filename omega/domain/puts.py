@@ -103,14 +103,14 @@ class Put:
             return frame.kind, {"schema": encode_schema(schema), "segments": self._store_table(table, schema)}
         if current.metadata.kind not in FRAMES:
             raise self._other_kind(current)
-        stored = decode_schema(current.payload["schema"])
-        table = tabular.conform(frame.table, self.segments.example(current.payload))
+        stored, of = decode_schema(current.payload["schema"]), f"dataset {self.name!r}"
+        table = tabular.conform(frame.table, self.segments.example(current.payload, of=of))
         schema = stored
         if widened := tabular.widened(stored, table.schema):
             schema = table.schema
             # Every stored value must be exact in the wider type; what is not is refused here, before anything
             # is written.
-            for part in self.segments.read(current.payload, of=f"dataset {self.name!r}", columns=widened):
+            for part in self.segments.read(current.payload, of=of, columns=widened):
                 tabular.widen(part, pa.schema([schema.field(c) for c in widened], part.schema.metadata))
         segments = [*current.payload["segments"], *self._store_table(table, schema)]
         return current.metadata.kind, {"schema": encode_schema(schema), "segments": segments}

@@ -65,15 +65,17 @@ class Segments:
         except (SegmentNotFound, SegmentCorrupt) as error:
             raise Corrupt(f"{of} is damaged: segment {error.args[0]} is missing or changed") from error
 
-    def example(self, payload: Mapping[str, Any]) -> pa.Table:
-        """A table like those stored: without rows, unless categories, which only the segments have, are
-        needed.
+    def example(self, payload: Mapping[str, Any], *, of: str) -> pa.Table:
+        """A table like those stored, to check against what is to be appended.
+
+        It has rows only where columns of Python objects make them matter: what such a column takes depends on
+        whether it holds anything yet.
         """
         schema = decode_schema(payload["schema"])
-        if not any(pa.types.is_dictionary(type) for type in schema.types):
+        if "object" not in tabular.dtypes(schema).values():
             return tabular.empty_like(schema)
-        *_, last = payload["segments"]
-        return next(self.frames.read([Segment(**last)]))
+        filled = [segment for segment in payload["segments"] if segment["rows"]]
+        return next(self.read({**payload, "segments": (filled or payload["segments"])[-1:]}, of=of))
 
     def remove(self, ids: Iterable[str]) -> None:
         """Remove segments that nothing points to any more. What cannot be removed now is left as an orphan:

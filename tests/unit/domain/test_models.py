@@ -208,3 +208,16 @@ def test_a_loaded_model_is_read_once(world, fitted):
     for id in list(world.blobs.ids()):
         world.blobs.remove(id)
     assert predict(fitted) == [2, 4, 6]
+
+
+def test_columns_of_lists_are_given_as_lists(world):
+    models = world.models()
+    models.create("tags", [["MultiLabelBinarizer", {}]])
+    tags = pd.DataFrame({"tags": [["a", "b"], ["b"], []]})
+    world.datasets().put("d", encode(tags))
+    models.fit("tags", "d")
+    answer = models.ask(Reference("tags"), "d", action="transform")
+    np.testing.assert_array_equal(answer.result, [[1, 1], [0, 1], [0, 0]])
+    assert models.metadata(Reference("tags")).attributes["features"][0]["dtype"] == "object"
+    with pytest.raises(BadInput, match="Python objects of several types"):
+        models.fit("tags", pd.DataFrame({"tags": [["a"], 5]}))
