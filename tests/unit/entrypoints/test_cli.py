@@ -105,7 +105,7 @@ def test_models(om):
     om("runtime", "model", "m", "score", "d[x]", "d[y]", "-o", "score.json")
     assert 0 < json.loads(Path("score.json").read_text()) < 1
     om("models", "get", "m", "-o", "m.joblib")
-    np.testing.assert_array_equal(joblib.load("m.joblib").predict(FRAME[["x"]]), expected)
+    np.testing.assert_array_equal(joblib.load("m.joblib").predict(FRAME[["x"]].to_numpy()), expected)
     Path("spec.json").write_text('{"pipeline": [["StandardScaler", {}], ["Ridge", {"alpha": 2}]]}')
     assert json.loads(om("models", "put", "spec.json", "m", "--replace", "--json"))["version"] == 3
     assert json.loads(om("models", "metadata", "m@2", "--json"))["fitted"] is True
