@@ -1,8 +1,9 @@
 """Small JSON records under string keys, changed only by compare-and-set.
 
 A key is 1 to 1,024 bytes of UTF-8 without NUL; keys are ordered by code point. A value is a JSON object:
-`dict` with `str` keys, of `None`, `bool`, `int` (64 bits), finite `float`, `str`, `list` and `dict`. Keys
-inside a value may start with `$`, hold `.` or be empty. Values are copied on the way in and out: changing one
+`dict` with `str` keys, of `None`, `bool`, `int` (64 bits), finite `float`, `str`, `list` and `dict`, nested
+at most 100 deep; anything else, and text that is not valid Unicode, raises `ValueError`. Keys inside a value
+may start with `$`, hold `.` or be empty. Values are copied on the way in and out: changing one
 that was written or read changes nothing stored.
 """
 

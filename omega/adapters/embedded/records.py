@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from omega.adapters.embedded.files import disk_errors, make_directory, sync
-from omega.adapters.embedded.record_text import check_key, encode
+from omega.ports.record_form import check_key, encode
 from omega.ports.records import (
     JSONObject,
     Record,

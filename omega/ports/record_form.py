@@ -1,4 +1,6 @@
-"""Which keys and values a record may have, and its value as the text that is stored."""
+"""The legal form of a record's key and value, for adapters to check: part of what the port promises, so it is
+here once.
+"""
 
 import json
 from collections.abc import Iterable
