@@ -1,0 +1,54 @@
+"""Columns of JSON values, and the limits on how many there may be."""
+
+from typing import Any, Final
+
+from attrs import frozen
+
+from omega.domain.errors import BadInput, TooLarge
+from omega.entrypoints.formats.inference import shown
+from omega.entrypoints.limits import Limits
+
+_CELL_BYTES: Final = 8
+
+
+@frozen(eq=False)
+class Grid:
+    """Columns of values, all of `rows` values. `labels` are those of the index where the data itself gives
+    them."""
+
+    names: list[str]
+    columns: list[list[Any]]
+    rows: int
+    labels: list[Any] | None = None
+    named: bool = True
+
+
+def check_size(rows: int, columns: int, limits: Limits) -> None:
+    """Nothing, if a frame of this shape is within the limits.
+
+    Raises: TooLarge naming the limit and the number.
+    """
+    if columns > limits.columns:
+        raise TooLarge(f"{columns:,} columns are over the limit of {limits.columns:,} (columns)")
+    if rows > limits.rows:
+        raise TooLarge(f"{rows:,} rows are over the limit of {limits.rows:,} (rows)")
+    if rows * columns * _CELL_BYTES > limits.decoded_bytes:
+        raise TooLarge(
+            f"{rows:,} rows of {columns:,} columns take over {rows * columns * _CELL_BYTES:,} bytes, "
+            f"the limit is {limits.decoded_bytes:,} (decoded_bytes)"
+        )
+
+
+def unique_names(given: Any, of: str, limits: Limits) -> list[str]:
+    """A list of column names.
+
+    Raises: BadInput for other than a list of text, and for a name that stands twice; TooLarge.
+    """
+    if not isinstance(given, list) or not all(type(name) is str for name in given):
+        raise BadInput(f"'{of}' must be a list of column names")
+    check_size(0, len(given), limits)
+    if len(set(given)) != len(given):
+        seen: set[str] = set()
+        twice = next(name for name in given if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise BadInput(f"'{of}' names column {shown(twice)} twice")
+    return given
