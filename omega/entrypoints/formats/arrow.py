@@ -9,7 +9,7 @@ import pyarrow as pa
 from omega.domain import tabular
 from omega.domain.datasets import Reading
 from omega.domain.errors import BadInput, TooLarge
-from omega.entrypoints.formats.grid import check_size
+from omega.entrypoints.formats.grid import check_columns, check_size
 from omega.entrypoints.formats.inference import shown
 from omega.entrypoints.formats.ipc_messages import checked_messages
 from omega.entrypoints.formats.sizes import check_type, decoded_bytes
@@ -92,7 +92,7 @@ def _read(messages: _Messages, limits: Limits) -> pa.Table:
 
 
 def _check_schema(schema: pa.Schema, limits: Limits) -> None:
-    check_size(0, len(schema), limits)
+    check_columns(schema.names, limits)
     for field in schema:
         check_type(field.type, of=f"column {shown(field.name)}")
 

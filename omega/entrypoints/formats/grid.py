@@ -1,10 +1,12 @@
 """Columns of JSON values, and the limits on how many there may be."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from attrs import frozen
 
 from omega.domain.errors import BadInput, TooLarge
+from omega.domain.tabular.schema import is_index_name
 from omega.entrypoints.formats.inference import shown
 from omega.entrypoints.limits import Limits
 
@@ -37,6 +39,15 @@ def check_size(rows: int, columns: int, limits: Limits) -> None:
             f"{rows:,} rows of {columns:,} columns take over {rows * columns * _CELL_BYTES:,} bytes, "
             f"the limit is {limits.decoded_bytes:,} (decoded_bytes)"
         )
+
+
+def check_columns(names: Sequence[str], limits: Limits) -> None:
+    """Nothing, if there are not too many columns of these names; levels of an index do not count.
+
+    Raises: TooLarge.
+    """
+    levels = sum(map(is_index_name, names))
+    check_size(0, max(levels, len(names) - levels), limits)
 
 
 def unique_names(given: Any, of: str, limits: Limits) -> list[str]:

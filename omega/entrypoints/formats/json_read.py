@@ -48,6 +48,7 @@ def _dtypes(given: Any, names: list[str]) -> dict[str, Any]:
         return {}
     if not isinstance(given, Mapping):
         raise BadInput("'dtypes' must be an object of column names and dtypes")
-    if unknown := [name for name in given if name not in set(names)]:
+    known = set(names)
+    if unknown := [name for name in given if name not in known]:
         raise BadInput(f"'dtypes' names columns that the data has not: {', '.join(map(shown, unknown[:10]))}")
     return {name: parse_dtype(text, of=f"column {shown(name)}") for name, text in given.items()}

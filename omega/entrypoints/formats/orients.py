@@ -66,7 +66,8 @@ def _by_position(data: Any, names: list[str] | None, index: list[Any] | None, li
     first, column = next(iter(data.items()), _NO_COLUMN)
     keys = _positions(len(column))
     if list(column) != keys and column.keys() != set(keys):
-        strange = next(key for key in column if key not in set(keys))
+        positions = set(keys)
+        strange = next(key for key in column if key not in positions)
         raise BadInput(
             f'column {shown(first)}: with orient \'dict\' keys are row positions "0" to "{len(keys) - 1}", '
             f"{shown(strange)} is none (with orient 'columns' they are index labels)"
@@ -107,7 +108,8 @@ def _in_order(name: str, column: Mapping[str, Any], keys: list[str]) -> list[Any
         except KeyError:
             pass
     missing = [key for key in keys if key not in column]
-    extra = [key for key in column if key not in set(keys)]
+    known = set(keys)
+    extra = [key for key in column if key not in known]
     what = (
         f"lacks row {shown(missing[0])}" if missing else f"has row {shown(extra[0])}, which others have not"
     )

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from omega.domain import tabular
 from omega.domain.datasets import Reading
 from omega.domain.errors import BadInput, TooLarge
-from omega.entrypoints.formats.grid import check_size
+from omega.entrypoints.formats.grid import check_columns, check_size
 from omega.entrypoints.formats.inference import shown
 from omega.entrypoints.formats.parquet_footer import read_chunks
 from omega.entrypoints.formats.parquet_pages import Bound, bound, too_large
@@ -55,12 +55,12 @@ def _read(file: BinaryIO, limits: Limits) -> pa.Table:
     schema = pq.ParquetFile(file).schema_arrow
     for field in schema:
         check_type(field.type, of=f"column {shown(field.name)}")
-    check_size(0, len(schema), limits)
+    check_columns(schema.names, limits)
     if most.sure + sum(most.coarse.values()) > limits.decoded_bytes:
         _measure(file, most, limits)
     file.seek(0)
     table = pq.ParquetFile(file).read(use_threads=False)
-    check_size(table.num_rows, table.num_columns, limits)
+    check_size(table.num_rows, 1, limits)
     if (
         sum(decoded_bytes(part) for column in table.itercolumns() for part in column.chunks)
         > limits.decoded_bytes

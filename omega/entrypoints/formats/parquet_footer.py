@@ -12,7 +12,7 @@ from attrs import field, frozen
 from attrs.validators import ge, instance_of
 
 from omega.domain.errors import BadInput
-from omega.entrypoints.formats.grid import check_size
+from omega.entrypoints.formats.grid import check_columns, check_size
 from omega.entrypoints.formats.thrift import Reader, Struct
 from omega.entrypoints.limits import Limits
 
@@ -124,7 +124,6 @@ def _leaves(elements: list[Struct], limits: Limits) -> list[Leaf]:
     children."""
     if not elements:
         raise malformed("it has no schema")
-    check_size(0, _number(elements[0], 5, 0), limits)
     leaves: list[Leaf] = []
     branches: list[_Branch] = [_Branch(1, nested=False)]
     for depth_first, element in enumerate(elements):
@@ -144,7 +143,7 @@ def _leaves(elements: list[Struct], limits: Limits) -> list[Leaf]:
             raise BadInput(f"this Parquet file has columns that are nested over {_MAX_DEPTH} deep")
     if any(branch.missing for branch in branches):
         raise malformed("its schema is cut short")
-    check_size(0, len(leaves), limits)
+    check_columns([leaf.name for leaf in leaves], limits)
     return leaves
 
 

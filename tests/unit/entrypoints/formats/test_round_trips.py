@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omega.domain import tabular
-from omega.domain.errors import BadInput
+from omega.domain.errors import BadInput, TooLarge
 from omega.entrypoints import formats, strict_json
-from tests.support.frames import LIMITS, decoded, encoded, json_frames, reading
+from omega.entrypoints.limits import Limits
+from tests.support.frames import LIMITS, decoded, encoded, from_json, json_frames, reading
 from tests.unit.domain.tabular.frames import assert_same, frames
 
 ORIENTS = ("dict", "columns", "list", "records", "split", "index", "values")
@@ -177,3 +178,16 @@ def test_json_text_is_not_changed_by_how_it_is_stored() -> None:
     for orient in ORIENTS:
         assert len({as_json(frame, orient, rows=rows) for rows in (1, 3, 100)}) == 1
         assert json.loads(as_json(frame, orient))["orient"] == orient
+
+
+@pytest.mark.parametrize("name", ["json", "arrow", "parquet", "csv", "ndjson"])
+def test_a_frame_as_wide_as_the_limit_comes_back(name: str) -> None:
+    frame = pd.DataFrame({f"c{i}": [0.5] for i in range(300)}, index=["a"])
+    limits = Limits(columns=300 if name in ("json", "arrow", "parquet") else 301)
+    if name == "json":
+        assert_same(frame, from_json(json.loads(as_json(frame, "dict")), limits=limits))
+        return
+    got = decoded(name, encoded(name, frame), limits=limits)
+    assert got.shape[1] == limits.columns
+    with pytest.raises(TooLarge, match="columns are over the limit of 299"):
+        decoded(name, encoded(name, frame), limits=Limits(columns=299))
