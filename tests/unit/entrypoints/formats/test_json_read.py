@@ -366,3 +366,11 @@ def test_no_body_crashes(body: dict[str, Any]) -> None:
         formats.decode_json_frame(body, limits=LIMITS).table.validate(full=True)
     except BadInput:
         return
+
+
+@pytest.mark.parametrize("dtype", ["float64", "str", "datetime64[us]", "object"])
+def test_an_empty_index_keeps_its_dtype(dtype: str) -> None:
+    body = {"data": {"x": []}, "index": {"type": "Index", "values": [], "dtype": dtype}}
+    assert str(from_json(body).index.dtype) == dtype
+    unsaid = from_json({"data": {"x": []}, "index": {"type": "Index", "values": []}}).index
+    assert isinstance(unsaid, pd.RangeIndex)
