@@ -6,20 +6,27 @@ swings the head by compare-and-set: that last step alone is the commit. A crash 
 that nothing points to. See docs/adr/0001.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from omega.domain.errors import BadInput, Corrupt, NotFound, PreconditionFailed
 from omega.domain.metadata import ALWAYS, JSONObject, Listing, Metadata, Precondition
 from omega.domain.names import Reference, check_bucket, check_name, is_hidden
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
-from omega.ports.records import Record, RecordConflict, RecordNotFound, RecordStore, StoreUnavailable
+from omega.ports.records import (
+    Record,
+    RecordConflict,
+    RecordNotFound,
+    RecordStore,
+    StoreFull,
+    StoreUnavailable,
+)
 
 _SCAN = 1000
 _WILDCARDS = "*?["
@@ -44,11 +51,12 @@ class Head:
 
 @frozen
 class Version:
-    """One immutable state of an object. `payload` says where its content is; `tip` is an id that no other
-    version of any object has.
+    """One immutable state of an object. `uid` is the object's, `payload` says where the content is; `tip` is
+    an id that no other version of any object has.
     """
 
     metadata: Metadata
+    uid: str
     tip: str
     payload: JSONObject
 
@@ -80,7 +88,7 @@ class Catalogue:
         try:
             record = self.records.read(self._key(name))
         except RecordNotFound as error:
-            raise NotFound(f"there is no {self.resource} {name!r} in bucket {self.bucket!r}") from error
+            raise self._not_found(name) from error
         return _head(record)
 
     def peek(self, name: str) -> Head | None:
@@ -145,9 +153,10 @@ class Catalogue:
         }
         try:
             swung = self.records.write(self._key(name), value=head, expected=base.revision if base else None)
-        except RecordConflict as error:
-            with suppress(StoreUnavailable):
-                self.records.remove(record.key, expected=record.revision)
+        except (RecordConflict, StoreFull) as error:
+            self._forget(record)
+            if isinstance(error, StoreFull):
+                raise
             raise Raced(name) from error
         return self._version(name, _head(swung), number, record)
 
@@ -163,9 +172,11 @@ class Catalogue:
                 f"{self.resource} {name!r} {state}, which the request's precondition rules out"
             )
 
-    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> Sequence[JSONObject]:
-        """Remove the object with all its versions; the payloads of all of them are given back, for the caller
-        to remove.
+    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> Iterator[JSONObject]:
+        """Remove the object with all its versions; their payloads are given back, for the caller to remove.
+
+        The object is gone when this returns, its version records when what it returns is used up. What cannot
+        be removed then is left as an orphan.
 
         Raises: NotFound, PreconditionFailed.
         """
@@ -177,16 +188,37 @@ class Catalogue:
             except RecordConflict:
                 continue
             except RecordNotFound as error:
-                raise NotFound(f"there is no {self.resource} {name!r} in bucket {self.bucket!r}") from error
-            break
-        payloads = []
-        # A version record goes after its payload is known and before the payload goes: what is left by a
-        # crash is an orphan.
-        for record in list(self._scan(f"version/{head.uid}/")):
-            payloads.append(record.value["payload"])
-            with suppress(RecordNotFound, RecordConflict):
-                self.records.remove(record.key, expected=record.revision)
-        return payloads
+                raise self._not_found(name) from error
+            return self._dismantled(head)
+
+    def _dismantled(self, head: Head) -> Iterator[JSONObject]:
+        """Along the chain of committed versions only: another record under the same number may be that of a
+        writer which has yet to learn that it lost, and will commit the same payloads under a new object.
+        """
+        tip: str | None = head.tip
+        for number in range(head.version, 0, -1):
+            try:
+                record = self.records.read(_version_key(head.uid, number, str(tip)))
+            except (RecordNotFound, StoreUnavailable):
+                break
+            tip = record.value["parent"]
+            self._forget(record)
+            yield record.value["payload"]
+        with suppress(StoreUnavailable):
+            for stray in list(self._scan(f"version/{head.uid}/")):
+                self._forget(stray)
+
+    def _forget(self, record: Record) -> None:
+        """Remove a version record to which nothing points."""
+        with suppress(RecordNotFound, RecordConflict, StoreUnavailable, StoreFull):
+            self.records.remove(record.key, expected=record.revision)
+
+    def is_gone(self, version: Version) -> bool:
+        """Whether the object that this is a version of has been dropped, even if there is another of its
+        name.
+        """
+        head = self.peek(version.metadata.name)
+        return head is None or head.uid != version.uid
 
     def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
         """Objects in the order of their names, those that `pattern` (as of a shell: `*`, `?`, `[abc]`)
@@ -213,6 +245,9 @@ class Catalogue:
             if fnmatchcase(record.key.removeprefix(shelf), pattern)
         ]
         return Listing([self._listed(record) for record in found[offset : offset + limit]], len(found))
+
+    def _not_found(self, name: str) -> NotFound:
+        return NotFound(f"there is no {self.resource} {name!r} in bucket {self.bucket!r}")
 
     def _shelf(self, *, hidden: bool) -> str:
         return f"object/{self.bucket}/{self.resource}/{'hidden' if hidden else 'visible'}/"
@@ -278,11 +313,7 @@ class Catalogue:
             modified=datetime.fromisoformat(value["modified"]),
             attributes=value["attributes"],
         )
-        return Version(metadata, record.key.rpartition("/")[2], value["payload"])
-
-    def within(self, bucket: str) -> "Catalogue":
-        """The same resource in another bucket."""
-        return evolve(self, bucket=bucket)
+        return Version(metadata, head.uid, record.key.rpartition("/")[2], value["payload"])
 
 
 def _head(record: Record) -> Head:

@@ -1,8 +1,8 @@
 """Datasets: what users put and get under a name."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,12 +11,14 @@ from attrs import field, frozen
 from omega.domain import tabular
 from omega.domain.catalogue import Catalogue, Version
 from omega.domain.contents import FRAMES, Bytes, Frame
-from omega.domain.errors import BadInput, Corrupt
+from omega.domain.errors import BadInput, Corrupt, NotFound
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import Reference, check_name
 from omega.domain.payloads import Payload, Payloads
-from omega.domain.puts import Put, hashed_key, remove_payloads
-from omega.domain.segments import Segments, decode_schema
+from omega.domain.puts import Put, hashed_key, payload_ids
+from omega.domain.segments import Segments
+
+T = TypeVar("T")
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -101,24 +103,17 @@ class DatasetService:
         Raises: NotFound, BadInput (unknown column or operator, a query on what is not a frame); while the
         content is consumed, Corrupt.
         """
+        _check_page(query)
         version = self.catalogue.version(reference)
         kind, of = version.metadata.kind, self._title(version)
         if kind not in FRAMES:
             if reference.columns is not None or not query.is_everything:
                 raise BadInput(f"{of} is {kind}: only frames have columns and rows to select")
             payload = Payload(**version.payload["content"])
-            return Reading(version.metadata, chunks=self.payloads.read(payload, of=of))
+            return Reading(
+                version.metadata, chunks=self._guarded(version, lambda: self.payloads.read(payload, of=of))
+            )
         return self._open_frame(version, reference, query)
-
-    def read_frame(self, reference: Reference) -> pa.Table:
-        """A whole version of a frame, or the columns that `reference` selects.
-
-        Raises: as `open`; BadInput when the dataset is not a frame.
-        """
-        reading = self.open(reference)
-        if reading.schema is None:
-            raise BadInput(f"dataset {reference.name!r} is {reading.metadata.kind}, not a frame")
-        return pa.concat_tables(reading.tables)
 
     def metadata(self, reference: Reference) -> Metadata:
         """What is said about a version of a dataset; of frames also `dtypes` and `rows`.
@@ -136,11 +131,12 @@ class DatasetService:
 
         Raises: NotFound, PreconditionFailed.
         """
-        dropped = self.catalogue.drop(name, precondition=precondition)
-        remove_payloads(dropped, segments=self.segments, payloads=self.payloads)
+        ids = payload_ids(self.catalogue.drop(name, precondition=precondition))
+        self.payloads.remove(ids.contents)
+        self.segments.remove(ids.segments)
 
     def _open_frame(self, version: Version, reference: Reference, query: Query) -> Reading:
-        schema = decode_schema(version.payload["schema"])
+        schema = self.segments.schema(version.payload, of=self._title(version))
         where = _both(tabular.where(schema, query.filters), tabular.where_python(schema, query.where))
         columns = _columns(schema, reference.columns, query.columns)
         index = tabular.index_fields(schema)
@@ -161,10 +157,18 @@ class DatasetService:
         return Reading(version.metadata, schema=first.schema, tables=chain([first], tables))
 
     def _tables(self, version: Version, **selection: Any) -> Iterator[pa.Table]:
+        of = self._title(version)
+        return self._guarded(version, lambda: self.segments.read(version.payload, of=of, **selection))
+
+    def _guarded(self, version: Version, read: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """What `read` gives; what is missing because the dataset was dropped meanwhile is not found rather
+        than damaged.
+        """
         try:
-            yield from self.segments.read(version.payload, of=self._title(version), **selection)
-        except Corrupt:
-            self.catalogue.version(Reference(version.metadata.name))  # dropped while it was read: NotFound
+            yield from read()
+        except Corrupt as error:
+            if self.catalogue.is_gone(version):
+                raise NotFound(f"dataset {version.metadata.name!r} was removed while it was read") from error
             raise
 
     def _title(self, version: Version) -> str:
@@ -186,11 +190,18 @@ def _columns(schema: pa.Schema, selector: str | None, wanted: str | Sequence[str
 
 def _known(schema: pa.Schema, wanted: Sequence[str]) -> list[str]:
     known = tabular.columns(schema)
+    wanted = list(dict.fromkeys(wanted))
     if unknown := [c for c in wanted if c not in known]:
         raise BadInput(
             f"unknown columns {', '.join(map(repr, unknown))}: the columns are {', '.join(known[:20])}"
         )
-    return list(wanted)
+    return wanted
+
+
+def _check_page(query: Query) -> None:
+    for name, number in (("offset", query.offset), ("limit", query.limit)):
+        if number is not None and number < 0:
+            raise BadInput(f"{name} is {number}: it may not be negative")
 
 
 def _both(one: pc.Expression | None, other: pc.Expression | None) -> pc.Expression | None:

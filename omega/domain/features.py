@@ -71,7 +71,6 @@ def learned(x: Features, y: Features | None) -> dict[str, Any]:
     """The contract as JSON: names, order and dtypes of features and targets."""
     return {
         "features": _described(x.table),
-        "named": x.named,
         "targets": None if y is None else _described(y.table),
     }
 

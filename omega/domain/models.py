@@ -5,16 +5,16 @@ carry our signature.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import numpy as np
-import pyarrow as pa
 from attrs import asdict, field, frozen
 
 from omega.domain import features
-from omega.domain.catalogue import Catalogue, Draft, Raced, Version
+from omega.domain.catalogue import Catalogue, Draft, Head, Raced, Version
 from omega.domain.datasets import DatasetService
-from omega.domain.errors import AlreadyExists, BadInput, Conflict, Corrupt, NotFitted, OmegaError
+from omega.domain.errors import AlreadyExists, BadInput, Conflict, Corrupt, NotFitted, NotFound, OmegaError
 from omega.domain.features import Features, as_features, features_of
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import DATASET, Reference, check_name
@@ -23,7 +23,6 @@ from omega.ports.cache import Cache
 from omega.ports.ids import Ids
 from omega.ports.models import (
     CorruptModel,
-    Fitted,
     InvalidModelInput,
     InvalidSpec,
     ModelCodec,
@@ -31,6 +30,7 @@ from omega.ports.models import (
     ModelNotFitted,
     UnsupportedAction,
 )
+from omega.ports.records import StoreFull
 from omega.ports.signer import Signer
 
 FIT: Final = ("fit", "partial_fit")
@@ -97,12 +97,8 @@ class ModelService:
                 self._discard(payload)
                 raise AlreadyExists(f"model {name!r} exists already: use replace, or another name")
             payload = payload or self._store(model, definition=self.ids.new())
-            try:
-                return self.catalogue.commit(
-                    name, Draft(self.codec.kind, payload, attributes), base=head
-                ).metadata
-            except Raced:
-                continue
+            with suppress(Raced):
+                return self._commit(name, Draft(self.codec.kind, payload, attributes), base=head)
         raise self._contended(name, payload)
 
     def fit(
@@ -120,26 +116,14 @@ class ModelService:
         Raises: NotFound; BadInput (data that does not fit, an action the model lacks); Conflict when the
         model was replaced meanwhile; PreconditionFailed.
         """
-        features_x, features_y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
-        features.same_length(features_x, features_y)
+        # Before any work: a model that is not there or has moved on need not be fitted to be refused.
+        self.catalogue.check(name, self.catalogue.head(name), precondition)
+        x, y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
+        features.same_length(x, y)
         for _ in range(_ATTEMPTS):
             version = self.catalogue.version(Reference(name))
-            contract = version.metadata.attributes
-            table = features_x.table
-            if action == "partial_fit" and contract["fitted"]:
-                table = features.fitted_order(features_x, contract)
-            model, target = self._load(version), None if features_y is None else features_y.table
-            fitted = self._fitted(name, model, action, table, target, classes)
-            attributes = {**contract, **fitted.attributes, **features.learned(features_x, features_y)}
-            attributes |= {
-                "fitted": True,
-                "classes": fitted.classes,
-                "estimator": self._estimator(fitted.model),
-            }
-            payload = self._store(fitted.model, definition=version.payload["definition"])
-            metadata = self._commit_fit(
-                version, Draft(self.codec.kind, payload, attributes), action, precondition
-            )
+            draft = self._fitted(version, action, x, y, classes)
+            metadata = self._commit_fit(version, draft, action, precondition)
             if metadata is not None:
                 return metadata
         raise self._contended(name, None)
@@ -198,17 +182,27 @@ class ModelService:
         return {name: value for name, value in self.executor.describe(model).items() if name not in learned}
 
     def _fitted(
-        self,
-        name: str,
-        model: Any,
-        action: str,
-        x: pa.Table,
-        y: pa.Table | None,
-        classes: Sequence[Any] | None,
-    ) -> Fitted:
+        self, version: Version, action: str, x: Features, y: Features | None, classes: Sequence[Any] | None
+    ) -> Draft:
+        """The model of `version`, fitted (further), as the version to be."""
         if action not in FIT:
             raise BadInput(f"unknown action {action!r}: a model can be changed by {', '.join(FIT)}")
-        return _translated(lambda: self.executor.fit(model, action=action, x=x, y=y, classes=classes))
+        before = version.metadata.attributes
+        further = action == "partial_fit" and before["fitted"] and before["features"] is not None
+        table = features.fitted_order(x, before) if further else x.table
+        contract = (
+            {k: before[k] for k in ("features", "targets") if k in before}
+            if further
+            else features.learned(x, y)
+        )
+        model, target = self._load(version), None if y is None else y.table
+        fitted = _translated(
+            lambda: self.executor.fit(model, action=action, x=table, y=target, classes=classes)
+        )
+        known = {"fitted": True, **contract, "classes": _recordable(fitted.classes)}
+        attributes = {**known, "estimator": self._estimator(fitted.model), **fitted.attributes}
+        payload = self._store(fitted.model, definition=version.payload["definition"])
+        return Draft(self.codec.kind, payload, attributes)
 
     def _commit_fit(
         self, version: Version, draft: Draft, action: str, precondition: Precondition
@@ -217,27 +211,35 @@ class ModelService:
         is not the last any more.
         """
         name, tip = version.metadata.name, version.tip
+        for _ in range(_ATTEMPTS):
+            head = self.catalogue.peek(name)
+            if head is None or head.uid != version.uid:
+                self._discard(draft.payload)
+                raise NotFound(f"model {name!r} was removed while it was being fitted")
+            if head.tip != tip:
+                if action == "partial_fit":
+                    self._discard(draft.payload)
+                    return None
+                # A fit starts anew from the definition, so another fit in between does not matter; another
+                # definition does.
+                current = self.catalogue.version_of(head, Reference(name))
+                if current.payload["definition"] != draft.payload["definition"]:
+                    self._discard(draft.payload)
+                    raise Conflict(f"model {name!r} was replaced while it was being fitted")
+                tip = head.tip
+            with suppress(Raced):
+                return self._commit(name, draft, base=head, precondition=precondition)
+        raise self._contended(name, draft.payload)
+
+    def _commit(
+        self, name: str, draft: Draft, *, base: Head | None, precondition: Precondition = ALWAYS
+    ) -> Metadata:
         try:
-            for _ in range(_ATTEMPTS):
-                head = self.catalogue.head(name)
-                if head.tip != tip:
-                    if action == "partial_fit":
-                        self._discard(draft.payload)
-                        return None
-                    # A fit starts anew from the definition, so another fit in between does not matter;
-                    # another definition does.
-                    current = self.catalogue.version_of(head, Reference(name))
-                    if current.payload["definition"] != draft.payload["definition"]:
-                        raise Conflict(f"model {name!r} was replaced while it was being fitted")
-                    tip = head.tip
-                try:
-                    return self.catalogue.commit(name, draft, base=head, precondition=precondition).metadata
-                except Raced:
-                    continue
-        except OmegaError:
+            return self.catalogue.commit(name, draft, base=base, precondition=precondition).metadata
+        except (OmegaError, StoreFull, ValueError):
+            # After any other error the commit may have happened: what is stored stays, at worst as an orphan.
             self._discard(draft.payload)
             raise
-        raise self._contended(name, draft.payload)
 
     def _features(self, value: Any, source: str) -> Features:
         if not isinstance(value, str):
@@ -261,8 +263,9 @@ class ModelService:
         of = f"version {version.metadata.version} of model {version.metadata.name!r}"
         try:
             content = b"".join(self.payloads.read(Payload(**version.payload["content"]), of=of))
-        except Corrupt:
-            self.catalogue.version(Reference(version.metadata.name))  # dropped meanwhile: NotFound
+        except Corrupt as error:
+            if self.catalogue.is_gone(version):
+                raise NotFound(f"model {version.metadata.name!r} was removed while it was read") from error
             raise
         if not self.signer.verify(content, signature=version.payload["signature"]):
             raise Corrupt(f"{of} is not signed by this installation: it is not loaded")
@@ -278,6 +281,18 @@ class ModelService:
     def _contended(self, name: str, payload: Any) -> Conflict:
         self._discard(payload)
         return Conflict(f"model {name!r} is being changed by too many others at once")
+
+
+def _recordable(classes: Sequence[Any] | None) -> Sequence[Any] | None:
+    """Class labels, if a record can hold them.
+
+    Raises: BadInput for integers of more than 64 bits.
+    """
+    for label in classes or ():
+        for one in label if isinstance(label, list) else [label]:
+            if isinstance(one, int) and not -(2**63) <= one < 2**63:
+                raise BadInput(f"class label {one} does not fit a signed integer of 64 bits")
+    return classes
 
 
 def _translated(call: Callable[[], T]) -> T:

@@ -11,7 +11,7 @@ from attrs import frozen
 from omega.domain.errors import Corrupt
 from omega.ports.blobs import BlobNotFound, BlobStore
 from omega.ports.ids import Ids
-from omega.ports.records import StoreUnavailable
+from omega.ports.records import StoreFull, StoreUnavailable
 
 
 @frozen
@@ -60,7 +60,7 @@ class Payloads:
         orphan: nothing is lost by it.
         """
         for id in ids:
-            with suppress(StoreUnavailable):
+            with suppress(StoreUnavailable, StoreFull):
                 self.blobs.remove(id)
 
 

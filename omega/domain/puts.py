@@ -1,21 +1,21 @@
 """One write to a dataset, from the decision what is to be stored to the commit."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final
 
 import pyarrow as pa
-from attrs import asdict, define
+from attrs import asdict, define, field, frozen
 
 from omega.domain import tabular
 from omega.domain.catalogue import Catalogue, Draft, Head, Raced, Version
 from omega.domain.contents import FRAMES, Bytes, Frame
-from omega.domain.errors import BadInput, Conflict, OmegaError
+from omega.domain.errors import BadInput, Conflict, Corrupt, NotFound, OmegaError
 from omega.domain.metadata import Metadata, Precondition
 from omega.domain.names import Reference
 from omega.domain.payloads import Payloads
-from omega.domain.segments import Segments, decode_schema, encode_schema
+from omega.domain.segments import Segments
+from omega.ports.records import StoreFull
 
 MAX_KEY_CHARS: Final = 255
 #: How many idempotency keys a dataset remembers, the latest ones.
@@ -36,33 +36,45 @@ class Put:
     append: bool
     precondition: Precondition
     key: str | None
-    _stored: dict[str, Any] | None = None
-    _stored_for: pa.Schema | None = None
+    _bytes: dict[str, Any] | None = field(default=None, init=False)
+    _rows: list[dict[str, Any]] | None = field(default=None, init=False)
+    _rows_for: pa.Schema | None = field(default=None, init=False)
+    #: Everything stored for this put, so that what is not committed can be removed.
+    _stored: list[dict[str, Any]] = field(factory=list, init=False)
 
     def run(self) -> Metadata:
         """Put, and say what was made.
 
         Raises: BadInput, Conflict, PreconditionFailed; nothing visible has changed then.
         """
-        catalogue = self.catalogue
-        try:
-            for _ in range(_ATTEMPTS):
-                head = catalogue.peek(self.name)
-                current = catalogue.version_of(head, Reference(self.name)) if head else None
+        for _ in range(_ATTEMPTS):
+            current = None
+            try:
+                head = self.catalogue.peek(self.name)
+                current = self.catalogue.version_of(head, Reference(self.name)) if head else None
                 if answered := self._answered(head, current):
                     self._discard()
                     return answered
-                catalogue.check(self.name, head, self.precondition)
+                self.catalogue.check(self.name, head, self.precondition)
                 draft = self._draft(current)
-                with suppress(Raced):
-                    return catalogue.commit(
-                        self.name, draft, base=head, precondition=self.precondition
-                    ).metadata
-        except OmegaError:
-            # Refused before the commit. After any other error the commit may have happened: what is stored
-            # stays, at worst as orphans.
-            self._discard()
-            raise
+            except NotFound:
+                continue  # dropped since its head was read
+            except BaseException as error:
+                if isinstance(error, Corrupt) and current and self.catalogue.is_gone(current):
+                    continue
+                self._discard()
+                raise
+            try:
+                committed = self.catalogue.commit(self.name, draft, base=head, precondition=self.precondition)
+            except Raced:
+                continue
+            except (OmegaError, StoreFull, ValueError):
+                # After any other error the commit may have happened: what is stored stays, at worst as
+                # orphans.
+                self._discard()
+                raise
+            self._discard(but=draft.payload)
+            return committed.metadata
         self._discard()
         raise Conflict(f"dataset {self.name!r} is being written by too many others at once")
 
@@ -79,61 +91,81 @@ class Put:
         return first.metadata
 
     def _draft(self, current: Version | None) -> Draft:
-        payload: dict[str, Any]
         if isinstance(self.content, Bytes):
             if current and self.append and current.metadata.kind in FRAMES:
                 raise self._other_kind(current)
-            kind, attributes = self.content.kind, dict(self.content.attributes)
-            payload = self._store_bytes(self.content)
-            attributes["size_bytes"] = payload["content"]["size_bytes"]
+            kind, payload = self.content.kind, self._store_bytes(self.content)
+            size_bytes = payload["content"]["size_bytes"]
+            attributes = {**self.content.attributes, "size_bytes": size_bytes}
         else:
-            kind, payload = self._frame_payload(self.content, current if self.append else None)
-            attributes = {
-                "rows": sum(s["rows"] for s in payload["segments"]),
-                "dtypes": tabular.dtypes(decode_schema(payload["schema"])),
-            }
+            kind, schema, payload = self._frame_payload(self.content, current if self.append else None)
+            rows = sum(s["rows"] for s in payload["segments"])
+            attributes = {"rows": rows, "dtypes": tabular.dtypes(schema)}
         payload = payload | {"keys": self._keys(current)}
         if self.key:
             payload["fingerprint"] = self._fingerprint()
         return Draft(kind, payload, attributes)
 
-    def _frame_payload(self, frame: Frame, current: Version | None) -> tuple[str, dict[str, Any]]:
+    def _frame_payload(self, frame: Frame, current: Version | None) -> tuple[str, pa.Schema, dict[str, Any]]:
         if current is None:
-            schema, table = frame.table.schema, frame.table
-            return frame.kind, {"schema": encode_schema(schema), "segments": self._store_table(table, schema)}
+            schema = frame.table.schema
+            payload = {
+                "schema": self._store_schema(schema),
+                "segments": self._store_rows(frame.table, schema),
+            }
+            return frame.kind, schema, payload
         if current.metadata.kind not in FRAMES:
             raise self._other_kind(current)
-        stored, of = decode_schema(current.payload["schema"]), f"dataset {self.name!r}"
+        of = f"dataset {self.name!r}"
+        schema, stored = self.segments.schema(current.payload, of=of), current.payload["schema"]
         table = tabular.conform(frame.table, self.segments.example(current.payload, of=of))
-        schema = stored
-        if widened := tabular.widened(stored, table.schema):
+        if widened := tabular.widened(schema, table.schema):
             schema = table.schema
             # Every stored value must be exact in the wider type; what is not is refused here, before anything
             # is written.
             for part in self.segments.read(current.payload, of=of, columns=widened):
                 tabular.widen(part, pa.schema([schema.field(c) for c in widened], part.schema.metadata))
-        segments = [*current.payload["segments"], *self._store_table(table, schema)]
-        return current.metadata.kind, {"schema": encode_schema(schema), "segments": segments}
+            stored = self._store_schema(schema)
+        segments = [*current.payload["segments"], *self._store_rows(table, schema)]
+        payload = {"schema": stored, "segments": segments}
+        for merged in self.segments.merge(payload, of=of):
+            self._stored.append({"segments": [s for s in merged if s not in segments]})
+            payload = {"schema": stored, "segments": merged}
+        return current.metadata.kind, schema, payload
 
-    def _store_table(self, table: pa.Table, schema: pa.Schema) -> list[dict[str, Any]]:
+    def _store_schema(self, schema: pa.Schema) -> Any:
+        stored = self.segments.store_schema(schema)
+        self._stored.append({"schema": stored})
+        return stored
+
+    def _store_rows(self, table: pa.Table, schema: pa.Schema) -> list[dict[str, Any]]:
         # A retry finds its segments stored already, unless the winner changed the schema.
-        if self._stored is None or self._stored_for != schema:
-            self._discard()
-            self._stored_for = schema
-            self._stored = {"segments": []}
+        if (
+            self._rows is None
+            or self._rows_for is None
+            or not self._rows_for.equals(schema, check_metadata=True)
+        ):
+            self._rows, self._rows_for = [], schema
+            self._stored.append({"segments": self._rows})
             for segment in self.segments.write(table):
-                self._stored["segments"].append(asdict(segment))
-        return list(self._stored["segments"])
+                self._rows.append(asdict(segment))
+        return self._rows
 
     def _store_bytes(self, content: Bytes) -> dict[str, Any]:
-        if self._stored is None:
-            self._stored = {"content": asdict(self.payloads.write(content.chunks))}
-        return self._stored
+        if self._bytes is None:
+            self._bytes = {"content": asdict(self.payloads.write(content.chunks))}
+            self._stored.append(self._bytes)
+        return self._bytes
 
-    def _discard(self) -> None:
-        if self._stored is not None:
-            remove_payloads([self._stored], segments=self.segments, payloads=self.payloads)
-            self._stored = None
+    def _discard(self, *, but: Mapping[str, Any] | None = None) -> None:
+        """Remove what was stored and is in no version: all of it, or what the committed payload `but` does
+        not name.
+        """
+        kept = payload_ids([but] if but else [])
+        found = payload_ids(self._stored)
+        self._stored = []
+        self.payloads.remove(found.contents - kept.contents)
+        self.segments.remove(found.segments - kept.segments)
 
     def _keys(self, current: Version | None) -> list[list[Any]]:
         keys = list(current.payload.get("keys", ())) if current else []
@@ -142,11 +174,14 @@ class Put:
         return keys[-REMEMBERED_KEYS:]
 
     def _fingerprint(self) -> str:
+        """What tells this write from another: its mode, kind, schema and content."""
+        digest = sha256(f"{self.append} {self.content.kind} ".encode())
         if isinstance(self.content, Bytes):
-            return str(self._store_bytes(self.content)["content"]["sha256"])
-        digest = sha256()
-        for batch in self.content.table.to_batches():
-            digest.update(batch.serialize())
+            digest.update(self._store_bytes(self.content)["content"]["sha256"].encode())
+        else:
+            digest.update(self.content.table.schema.serialize())
+            for batch in self.content.table.combine_chunks().to_batches():
+                digest.update(batch.serialize())
         return digest.hexdigest()
 
     def _other_kind(self, current: Version) -> Conflict:
@@ -156,15 +191,23 @@ class Put:
         )
 
 
-def remove_payloads(found: Iterable[Mapping[str, Any]], *, segments: Segments, payloads: Payloads) -> None:
-    """Remove the segments and contents that these version payloads point to."""
+@frozen
+class PayloadIds:
+    """The ids that version payloads point to: of contents, and of segments."""
+
+    contents: frozenset[str]
+    segments: frozenset[str]
+
+
+def payload_ids(payloads: Iterable[Mapping[str, Any]]) -> PayloadIds:
+    """All ids that these version payloads point to."""
     contents: set[str] = set()
-    parts: set[str] = set()
-    for payload in found:
-        contents.update([payload["content"]["id"]] if "content" in payload else [])
-        parts.update(s["id"] for s in payload.get("segments", ()))
-    payloads.remove(contents)
-    segments.remove(parts)
+    segments: set[str] = set()
+    for payload in payloads:
+        schema = payload.get("schema")
+        contents.update(part["id"] for part in (payload.get("content"), schema) if isinstance(part, Mapping))
+        segments.update(segment["id"] for segment in payload.get("segments", ()))
+    return PayloadIds(frozenset(contents), frozenset(segments))
 
 
 def hashed_key(idempotency_key: str | None) -> str | None:

@@ -1,8 +1,10 @@
-"""Frames as sequences of segments: split when they are written, read one segment at a time.
+"""Frames as sequences of segments: split when they are written, read one segment at a time, merged when they
+are many and small.
 
 The payload of a version that is a frame is `{"schema": ..., "segments": [...]}`. Its schema is what all its
 rows are read in: an older segment may have been written in a narrower one (integers before floats were
-appended).
+appended). A long schema (many columns or categories) is a payload of its own, which versions of the same
+schema share.
 """
 
 import base64
@@ -12,16 +14,23 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from attrs import frozen
+from attrs import asdict, frozen
 
 from omega.domain import tabular
+from omega.domain.categories import packed, unpacked
 from omega.domain.errors import Corrupt
+from omega.domain.payloads import Payload, Payloads
 from omega.ports.frames import FrameStore, Segment, SegmentCorrupt, SegmentNotFound
 from omega.ports.ids import Ids
-from omega.ports.records import StoreUnavailable
+from omega.ports.records import StoreFull, StoreUnavailable
 
 SEGMENT_ROWS: Final = 131_072
 SEGMENT_BYTES: Final = 64 << 20
+#: A schema of more bytes is kept beside the version record, not in it.
+INLINE_SCHEMA_BYTES: Final = 16 << 10
+#: So many segments of like size at the end of a frame are merged into one. A frame of n rows then has about
+#: 15 segments for each power of 16 in n, and a row is written again at most once for each.
+FAN_IN: Final = 16
 
 
 @frozen
@@ -29,13 +38,14 @@ class Segments:
     """The segments of frames in a frame store."""
 
     frames: FrameStore
+    payloads: Payloads
     ids: Ids
 
     def write(self, table: pa.Table) -> Iterator[Segment]:
         """Store a table as segments, at least one, giving each as it is stored."""
         rows = min(SEGMENT_ROWS, max(1, SEGMENT_BYTES * table.num_rows // max(1, table.nbytes)))
         for start in range(0, max(1, table.num_rows), rows):
-            yield self.frames.write(self.ids.new(), table=table.slice(start, rows))
+            yield self.frames.write(self.ids.new(), table=packed(table.slice(start, rows)))
 
     def read(
         self,
@@ -51,12 +61,15 @@ class Segments:
 
         Raises: Corrupt, while iterating.
         """
-        schema = decode_schema(payload["schema"])
+        schema = self.schema(payload, of=of)
         if columns is not None:
             schema = pa.schema([schema.field(c) for c in columns], schema.metadata)
         segments = [Segment(**s) for s in payload["segments"]]
         try:
-            for table in self.frames.read(segments, columns=columns, where=where, offset=offset, limit=limit):
+            for stored in self.frames.read(
+                segments, columns=columns, where=where, offset=offset, limit=limit
+            ):
+                table = unpacked(stored, schema)
                 yield (
                     table
                     if table.schema.equals(schema, check_metadata=True)
@@ -71,25 +84,66 @@ class Segments:
         It has rows only where columns of Python objects make them matter: what such a column takes depends on
         whether it holds anything yet.
         """
-        schema = decode_schema(payload["schema"])
+        schema = self.schema(payload, of=of)
         if "object" not in tabular.dtypes(schema).values():
             return tabular.empty_like(schema)
         filled = [segment for segment in payload["segments"] if segment["rows"]]
         return next(self.read({**payload, "segments": (filled or payload["segments"])[-1:]}, of=of))
 
-    def remove(self, ids: Iterable[str]) -> None:
-        """Remove segments that nothing points to any more. What cannot be removed now is left as an orphan:
-        nothing is lost by it.
+    def merge(self, payload: Mapping[str, Any], *, of: str) -> Iterator[list[dict[str, Any]]]:
+        """The payload's list of segments again and again, each time shorter by a merge, until there is
+        nothing more to merge.
         """
-        with suppress(StoreUnavailable):
-            self.frames.remove(sorted(ids))
+        segments = list(payload["segments"])
+        while tail := _mergeable(segments):
+            part = {**payload, "segments": segments[-tail:]}
+            merged = [asdict(segment) for segment in self.write(pa.concat_tables(self.read(part, of=of)))]
+            if len(merged) >= tail:
+                return
+            segments[-tail:] = merged
+            yield list(segments)
+
+    def schema(self, payload: Mapping[str, Any], *, of: str) -> pa.Schema:
+        """The schema that all rows of this payload are read in.
+
+        Raises: Corrupt.
+        """
+        stored = payload["schema"]
+        if isinstance(stored, str):
+            content = base64.b64decode(stored)
+        else:
+            content = b"".join(self.payloads.read(Payload(**stored), of=of))
+        return pa.ipc.read_schema(pa.BufferReader(content))
+
+    def store_schema(self, schema: pa.Schema) -> str | dict[str, Any]:
+        """Where a schema is: its IPC message in base64, or the payload that holds it."""
+        content = schema.serialize().to_pybytes()
+        if len(content) <= INLINE_SCHEMA_BYTES:
+            return base64.b64encode(content).decode("ascii")
+        return asdict(self.payloads.write([content]))
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Remove segments that nothing points to any more.
+
+        What cannot be removed now is left as an orphan: nothing is lost by it.
+        """
+        for id in sorted(ids):
+            with suppress(StoreUnavailable, StoreFull):
+                self.frames.remove([id])
 
 
-def encode_schema(schema: pa.Schema) -> str:
-    """An Arrow schema as text: its IPC message in base64."""
-    return base64.b64encode(schema.serialize()).decode("ascii")
+def _mergeable(segments: Sequence[Mapping[str, Any]]) -> int:
+    """How many segments at the end are to be merged: `FAN_IN` or more, none of a bigger class of size than
+    the last.
+    """
+    size = _size_class(segments[-1])
+    tail = 0
+    while tail < len(segments) and _size_class(segments[-1 - tail]) <= size:
+        tail += 1
+    rows = sum(segment["rows"] for segment in segments[-tail:])
+    size_bytes = sum(segment["size_bytes"] for segment in segments[-tail:])
+    return tail if tail >= FAN_IN and rows <= SEGMENT_ROWS and size_bytes <= SEGMENT_BYTES else 0
 
 
-def decode_schema(text: str) -> pa.Schema:
-    """The schema that `encode_schema` was given."""
-    return pa.ipc.read_schema(pa.BufferReader(base64.b64decode(text)))
+def _size_class(segment: Mapping[str, Any]) -> int:
+    return (max(1, int(segment["rows"])).bit_length() - 1) // (FAN_IN.bit_length() - 1)

@@ -76,7 +76,7 @@ def connect(settings: Settings, *, bucket: str) -> Services:
     stores = _stores(settings)
     clock, ids, loaded = SystemClock(), TimeOrderedIds(), LruCache(settings.model_cache_bytes)
     payloads, signer = Payloads(stores.blobs, ids), HmacSigner(stores.signing_key)
-    segments = Segments(ArrowFrameStore(stores.blobs), ids)
+    segments = Segments(ArrowFrameStore(stores.blobs), payloads, ids)
 
     def within(bucket: str) -> Services:
         def catalogue(resource: str) -> Catalogue:

@@ -40,7 +40,10 @@ class CacheContract:
         cache.put("big", 1, size_bytes=101)
         assert cache.get("big") is None
         cache.put("fits", 2, size_bytes=100)
+        cache.put("big", 1, size_bytes=101)
         assert cache.get("fits") == 2
+        cache.put("fits", 3, size_bytes=101)
+        assert cache.get("fits") is None
 
     def test_one_big_value_may_push_out_many(self):
         cache = self.open_cache(100)

@@ -56,8 +56,9 @@ class World:
         return Catalogue(self.records, self.clock, self.ids, resource, bucket)
 
     def datasets(self, bucket: str = "store") -> DatasetService:
-        segments = Segments(ArrowFrameStore(self.blobs), self.ids)
-        return DatasetService(self.catalogue(DATASET, bucket), segments, Payloads(self.blobs, self.ids))
+        payloads = Payloads(self.blobs, self.ids)
+        segments = Segments(ArrowFrameStore(self.blobs), payloads, self.ids)
+        return DatasetService(self.catalogue(DATASET, bucket), segments, payloads)
 
     def models(self, bucket: str = "store") -> ModelService:
         return ModelService(

@@ -27,8 +27,11 @@ class LruCache:
         """See `omega.ports.cache.Cache`."""
         with self._lock:
             _, before = self._entries.pop(key, (None, 0))
+            self._size -= before
+            if size_bytes > self._max_bytes:
+                return
             self._entries[key] = (value, size_bytes)
-            self._size += size_bytes - before
+            self._size += size_bytes
             while self._size > self._max_bytes:
                 _, (_, dropped) = self._entries.popitem(last=False)
                 self._size -= dropped

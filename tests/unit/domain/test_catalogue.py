@@ -76,7 +76,7 @@ def test_a_dead_writers_candidate_is_never_taken_for_a_version(world):
     for n in (2, 3, 4):
         write(catalogue, "a", n)
     assert [catalogue.version(Reference("a", at=n)).payload["n"] for n in (1, 2, 3, 4)] == [1, 2, 3, 4]
-    catalogue.drop("a")
+    assert [payload["n"] for payload in catalogue.drop("a")] == [4, 3, 2, 1]
     assert world.records.page("").total == 0
 
 
@@ -118,7 +118,7 @@ def test_drop_removes_all_and_gives_back_the_payloads(world):
     for n in (1, 2):
         write(catalogue, "a", n)
     write(catalogue, "b", 3)
-    assert catalogue.drop("a") == [{"n": 1}, {"n": 2}]
+    assert list(catalogue.drop("a")) == [{"n": 2}, {"n": 1}]
     with pytest.raises(NotFound):
         catalogue.drop("a")
     assert write(catalogue, "a", 9).metadata.version == 1
@@ -184,7 +184,7 @@ def test_what_is_dropped_while_it_is_read_is_not_found(world, recreated):
     catalogue = world.catalogue()
     write(catalogue, "a", 1)
     head = catalogue.head("a")
-    catalogue.drop("a")
+    list(catalogue.drop("a"))
     if recreated:
         write(catalogue, "a", 2)
     with pytest.raises(NotFound, match="there is no dataset 'a'"):

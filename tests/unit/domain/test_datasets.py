@@ -164,3 +164,76 @@ def test_arrays_come_back_equal(world, array):
 def test_what_cannot_be_kept_is_refused(world, value, words):
     with pytest.raises(BadInput, match=words):
         encode(value)
+
+
+def test_many_small_appends_make_few_segments(world):
+    datasets = world.datasets()
+    most = 0
+    for number in range(300):
+        datasets.put("a", encode(pd.DataFrame({"x": [number]})))
+        version = datasets.catalogue.version(Reference("a"))
+        most = max(most, len(version.payload["segments"]))
+        assert version.metadata.attributes["rows"] == number + 1
+    assert most <= 3 * segments.FAN_IN
+    assert read(datasets)["x"].tolist() == list(range(300))
+    for number in (1, 15, 16, 17, 100, 256, 257):
+        assert read(datasets, f"a@{number}")["x"].tolist() == list(range(number))
+    named = {s["id"] for n in range(1, 301) for s in stored(datasets, n)["segments"]}
+    assert set(world.blobs.ids()) == named
+    datasets.drop("a")
+    assert list(world.blobs.ids()) == []
+
+
+def stored(datasets, number):
+    return datasets.catalogue.version(Reference("a", at=number)).payload
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_merges_keep_to_the_size_of_segments(world, monkeypatch):
+    monkeypatch.setattr(segments, "FAN_IN", 2)
+    datasets = world.datasets()
+    for number in range(20):
+        datasets.put("a", encode(pd.DataFrame({"x": [number]})))
+    assert read(datasets)["x"].tolist() == list(range(20))
+    assert max(s["rows"] for s in stored(datasets, 20)["segments"]) <= 3
+
+
+def test_merging_after_widening(world):
+    datasets = world.datasets()
+    for number in range(10):
+        datasets.put("a", encode(pd.DataFrame({"x": [number]})))
+    for number in range(10, 40):
+        datasets.put("a", encode(pd.DataFrame({"x": [number + 0.5]})))
+    expected = [*map(float, range(10)), *(n + 0.5 for n in range(10, 40))]
+    assert read(datasets)["x"].tolist() == expected
+    assert read(datasets, "a@10")["x"].dtype == "int64"
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_segments_hold_only_the_categories_in_use(world):
+    names = [f"category number {n}" for n in range(2000)]
+    frame = pd.DataFrame({"c": pd.Categorical([*names[:7], None], categories=names[::-1], ordered=True)})
+    datasets = world.datasets()
+    datasets.put("a", encode(frame))
+    datasets.put("a", encode(pd.DataFrame({"c": [names[1999]]})))
+    expected = pd.DataFrame({"c": pd.Categorical([*names[:7], None, names[1999]], dtype=frame["c"].dtype)})
+    pd.testing.assert_frame_equal(read(datasets).reset_index(drop=True), expected)
+    page = read(datasets, query=Query(where={"c__in": [names[3], names[1999]]}, sort="c"))
+    assert page["c"].tolist() == [names[1999], names[3]]
+    assert all(s["size_bytes"] < 5000 for s in stored(datasets, 2)["segments"])
+
+
+def test_a_long_schema_is_kept_once(world):
+    names = [f"category number {n}" for n in range(2000)]
+    frame = pd.DataFrame({"c": pd.Categorical(names[:2], categories=names), "x": [1, 2]})
+    datasets = world.datasets()
+    datasets.put("a", encode(frame))
+    datasets.put("a", encode(frame))
+    assert stored(datasets, 1)["schema"] == stored(datasets, 2)["schema"]
+    assert isinstance(stored(datasets, 1)["schema"], dict)
+    assert len(str(stored(datasets, 2))) < 2000
+    datasets.put("a", encode(frame.assign(x=0.5)))
+    pd.testing.assert_frame_equal(read(datasets, "a@2"), pd.concat([frame, frame]))
+    assert read(datasets)["x"].tolist() == [1, 2, 1, 2, 0.5, 0.5]
+    datasets.drop("a")
+    assert list(world.blobs.ids()) == []

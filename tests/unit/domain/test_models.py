@@ -151,7 +151,7 @@ def test_a_model_that_is_dropped_while_it_is_fitted(world, fitted, recreate):
         if recreate:
             fitted.create("m", LINEAR)
 
-    with pytest.raises(Conflict if recreate else NotFound):
+    with pytest.raises(NotFound, match="removed while it was being fitted"):
         interrupted(world, happen).fit("m", X, Y)
     assert len(list(world.blobs.ids())) == int(recreate)
 
@@ -221,3 +221,50 @@ def test_columns_of_lists_are_given_as_lists(world):
     assert models.metadata(Reference("tags")).attributes["features"][0]["dtype"] == "object"
     with pytest.raises(BadInput, match="Python objects of several types"):
         models.fit("tags", pd.DataFrame({"tags": [["a"], 5]}))
+
+
+def test_a_partial_fit_keeps_the_columns_as_they_were_fitted(world):
+    models = world.models()
+    models.create("p", [["SGDRegressor", {"random_state": 0}]])
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [10.0, 0.0, 5.0]})
+    models.fit("p", frame, Y, action="partial_fit")
+    features = models.metadata(Reference("p")).attributes["features"]
+    for further in (frame[["b", "a"]], frame.to_numpy()):
+        models.fit("p", further, Y, action="partial_fit")
+        assert models.metadata(Reference("p")).attributes["features"] == features
+    expected = models.get(Reference("p")).predict(frame.to_numpy()).round(6).tolist()
+    assert predict(models, "p", frame) == expected
+    assert predict(models, "p", frame[["b", "a"]]) == expected
+
+
+def test_a_fit_that_may_not_happen_is_refused_before_the_work(world, fitted):
+    from omega.domain.errors import PreconditionFailed
+    from omega.domain.metadata import Precondition
+
+    def never():
+        raise AssertionError("it was fitted")
+
+    models = interrupted(world, never)
+    with pytest.raises(PreconditionFailed, match="is at version 2"):
+        models.fit("m", X, Y, precondition=Precondition(match=frozenset({1})))
+    with pytest.raises(NotFound, match="there is no model 'none'"):
+        models.fit("none", "no such dataset either")
+
+
+def test_labels_that_a_record_cannot_hold_are_refused(world):
+    models = world.models()
+    models.create("nb", [["GaussianNB", {}]])
+    labels = np.array([2**63 + 1, 2**63 + 3, 2**63 + 1], dtype="uint64")
+    before = list(world.blobs.ids())
+    with pytest.raises(BadInput, match=f"class label {2**63 + 1} does not fit"):
+        models.fit("nb", X, labels)
+    assert list(world.blobs.ids()) == before
+
+
+def test_what_was_learned_before_does_not_stick(world):
+    models = world.models()
+    models.create("k", [["KMeans", {"n_clusters": 2, "random_state": 0, "n_init": 1}]])
+    models.fit("k", X, Y)
+    models.fit("k", X)
+    attributes = models.metadata(Reference("k")).attributes
+    assert attributes["targets"] is None and "n_outputs" not in attributes
