@@ -10,6 +10,7 @@ Nothing heavy is imported and no store is opened before first use.
 """
 
 import sys
+from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     models: Models
     runtime: Runtime
 
+_STORE_ERRORS = ("StoreFull", "StoreUnavailable")
 _FACES = ("datasets", "models", "runtime")
 _ERRORS = (
     "AlreadyExists",
@@ -32,7 +34,8 @@ _ERRORS = (
     "PreconditionFailed",
     "TooLarge",
 )
-__all__ = ["Omega", *_ERRORS, *_FACES]
+__all__ = ["Omega", *_ERRORS, *_FACES, *_STORE_ERRORS]
+_lock = Lock()
 
 
 class _OmegaModule(ModuleType):
@@ -44,8 +47,10 @@ class _OmegaModule(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name == "_default":
-            self._default = self.Omega()
-            return self._default
+            with _lock:
+                if "_default" not in vars(self):
+                    self._default = self.Omega()
+                return vars(self)["_default"]
         if name in _FACES:
             return getattr(self._default, name)
         if name == "Omega":
@@ -56,6 +61,10 @@ class _OmegaModule(ModuleType):
             from omega.domain import errors
 
             return getattr(errors, name)
+        if name in _STORE_ERRORS:
+            from omega.ports import records
+
+            return getattr(records, name)
         raise AttributeError(f"module 'omega' has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:

@@ -130,6 +130,8 @@ def _values(table: pa.Table, name: str, source: str) -> pa.Array:
     objects = tabular.to_pandas(table.select([name, *tabular.index_fields(table.schema)])).iloc[:, 0]
     try:
         return pa.array(objects.tolist(), from_pandas=True)
+    except OverflowError as error:
+        raise BadInput(f"column {name!r} of {source} holds integers of more than 64 bits") from error
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise BadInput(f"column {name!r} of {source} holds Python objects of several types") from error
 

@@ -103,8 +103,8 @@ class Datasets:
         """Store a DataFrame, Series, Arrow table, dict, list, numpy array, bytes, or the content of a `Path`
         or binary file.
 
-        A frame is appended to the frame that is there unless `append` is false; every other kind takes the
-        place of what was there. Every put makes a new version.
+        A frame is appended to the frame that is there unless `append` is false. Every other kind takes the
+        place of what was there; that of a frame only if `append` is false. Every put makes a new version.
 
         Raises: BadInput, Conflict, PreconditionFailed; nothing has changed then.
         """
@@ -136,6 +136,10 @@ class Datasets:
 
         Raises: NotFound, BadInput, Corrupt.
         """
+        if not isinstance(where, Mapping | None):
+            raise BadInput('where is a mapping of column or column__op to a value, such as {"x__gt": 1}')
+        if columns is not None and not isinstance(columns, str):
+            columns = [str(column) for column in columns]
         query = Query(columns=columns, where=where or {}, sort=sort, offset=offset, limit=limit)
         reading = self.open(name, query, version=version)
         if reading.metadata.kind in FRAMES:
@@ -302,6 +306,8 @@ class RuntimeModel:
 
 
 def _reference(text: str, resource: str, version: int | None) -> Reference:
+    if not isinstance(text, str):
+        raise BadInput(f"a {resource} is named by text, not by {type(text).__name__}")
     reference = Reference.parse(text, resource=resource)
     if version is None:
         return reference
@@ -323,4 +329,6 @@ def _chunks(source: Path | BinaryIO) -> Iterator[bytes]:
             yield from _chunks(file)
         return
     while chunk := source.read(_CHUNK_BYTES):
+        if not isinstance(chunk, bytes):
+            raise BadInput("the file is open as text: open it in binary mode, or give its Path")
         yield chunk

@@ -65,6 +65,8 @@ def _stores(settings: Settings) -> _Stores:
         key = load_or_create_key(settings.home / "signing.key")
     except UnusableKeyFile as error:
         raise BadInput(str(error)) from error
+    except OSError as error:
+        raise BadInput(f"cannot keep a signing key in {settings.home}: {error.strerror or error}") from error
     return _Stores(records, DirectoryBlobStore(path / "blobs"), key, records.close)
 
 

@@ -105,6 +105,8 @@ def _from_file(home: Path) -> dict[str, Any]:
             raise BadInput(
                 f"omega.toml has unknown settings {', '.join(unknown)}: there are {', '.join(sorted(known))}"
             )
+        if not isinstance(found.get("store", ""), str):
+            raise BadInput(f"store in omega.toml is {found['store']!r}: it must be a URL in quotes")
         return found
     return {}
 

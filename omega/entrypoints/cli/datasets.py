@@ -161,22 +161,37 @@ def _array(stream: Any) -> Any:
 
 def _encoded(reading: Any, path: Path | None, format_name: str | None) -> Any:
     """The dataset's bytes in the format that the file asks for."""
+    from omega.entrypoints import formats
+
+    if reading.schema is None:
+        return _payload(reading, path)
+    format = _format(path, format_name)
+    if format is None and path is not None and path.suffix:
+        raise BadInput(
+            f"cannot write a frame as {path.suffix}: give .csv, .parquet, .arrow, .ndjson or .json"
+        )
+    format = format or formats.FORMATS["csv"]
+    if format.name == "json":
+        uri = f"/api/v1/dataset/{reading.metadata.name}/"
+        return formats.encode_json_frame(reading, resource_uri=uri)
+    return formats.encode(format, reading)
+
+
+def _payload(reading: Any, path: Path | None) -> Any:
+    """A dataset that is no frame: a value as JSON, an array as .npy or JSON, a file as it is."""
     import orjson
 
     from omega.domain import contents
     from omega.domain.tabular import values
     from omega.entrypoints import formats
 
-    if reading.schema is None:
-        if reading.metadata.kind == contents.DATA:
-            value = contents.decode_bytes(reading.metadata.kind, reading.chunks)
-            return iter([orjson.dumps(values.plain(value), option=orjson.OPT_INDENT_2), b"\n"])
-        return reading.chunks
-    format = _format(path, format_name) or formats.FORMATS["csv"]
-    if format.name == "json":
-        uri = f"/api/v1/dataset/{reading.metadata.name}/"
-        return formats.encode_json_frame(reading, resource_uri=uri)
-    return formats.encode(format, reading)
+    kind = reading.metadata.kind
+    if kind == contents.DATA:
+        value = contents.decode_bytes(kind, reading.chunks)
+        return iter([orjson.dumps(values.plain(value), option=orjson.OPT_INDENT_2), b"\n"])
+    if kind == contents.NDARRAY and (path is None or path.suffix != ".npy"):
+        return iter([formats.encode_array(contents.decode_bytes(kind, reading.chunks)), b"\n"])
+    return reading.chunks
 
 
 def _format(path: Path | None, name: str | None) -> Any:

@@ -57,6 +57,8 @@ def main() -> None:
         _fail(f"the store is full: {error}")
     except StoreUnavailable as error:
         _fail(f"the store is not available: {error}")
+    except OSError as error:
+        _fail(f"cannot read or write: {error.strerror or error}")
 
 
 def _fail(message: str) -> None:

@@ -90,7 +90,11 @@ def _pipeline(spec: str) -> Any:
         return [[spec, {}]]
     if not spec.lstrip().startswith(("[", "{")):
         with output.reading(Path(spec)) as file:
-            spec = file.read().decode("utf-8", "strict")
+            content = file.read()
+        try:
+            spec = content.decode()
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{spec!r} is not a pipeline spec: it is not text") from error
     body = parse_json(spec.encode(), max_depth=64)
     pipeline = body.get("pipeline") if isinstance(body, dict) else body
     if not isinstance(pipeline, list):

@@ -1,6 +1,9 @@
 """How results are shown: tables and progress bars on a terminal, JSON with `--json`, bytes to files."""
 
+import os
+import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -98,7 +101,8 @@ def describe(metadata: "Metadata") -> dict[str, Any]:
 
 def shown(value: Any) -> str:
     """A value as text for people, on one line."""
-    if isinstance(value, datetime):
+    # NaT is a datetime to Python, but has no time to show.
+    if isinstance(value, datetime) and value == value:
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, dict | list):
         import orjson
@@ -136,16 +140,39 @@ def reading(path: Path) -> Iterator[BinaryIO]:
 def writing(path: Path | None) -> Iterator[IO[bytes]]:
     """A file for writing that appears whole or not at all; standard output for `None` and `-`.
 
+    What stands under that name already stays until the new content is whole. Devices and pipes are written to
+    as they are.
+
     Raises: BadInput when it cannot be written.
     """
     if path is None or str(path) == "-":
         yield sys.stdout.buffer
         return
     try:
-        with click.open_file(str(path), "wb", atomic=True) as file:
-            yield file
+        if path.exists() and not path.is_file():
+            with path.open("wb") as device:
+                yield device
+            return
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                yield file
+                file.flush()
+                Path(file.name).chmod(_mode(path))
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise BadInput(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+
+
+def _mode(path: Path) -> int:
+    """The mode of the file that is replaced; that of a new file otherwise."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def with_progress(chunks: Iterable[bytes], *, description: str) -> Iterator[bytes]:

@@ -124,6 +124,8 @@ class DatasetResource:
         name = body.get("name")
         if name is not None and name != request.path["name"]:
             raise BadInput(f"the body's name is {str(name)[:80]!r}, the URL's is {request.path['name']!r}")
+        if "append" in body and "append" in request.query:
+            raise BadInput("append is given twice: in the query and in the body")
         append = fields.flag(body, "append", default=append)
         return append, formats.decode_json_frame(body, limits=self.limits).table
 
@@ -134,7 +136,9 @@ def _frame(reading: Reading, request: Request, headers: Headers) -> Response:
     orient = request.query.get("orient")
     if format.name == "json":
         uri = fields.resource_uri(DATASET, reading.metadata.name)
-        body = formats.encode_json_frame(reading, orient=orient or "dict", resource_uri=uri)
+        body = formats.encode_json_frame(
+            reading, orient="dict" if orient is None else orient, resource_uri=uri
+        )
         return Response(200, body, typed)
     if orient is not None:
         raise BadInput(f"query parameter orient is for json, not for {format.name}")
@@ -145,10 +149,14 @@ def _payload(reading: Reading, request: Request, headers: Headers) -> Response:
     """A dataset that is no frame: a file as its bytes, a value or an array as JSON."""
     metadata = reading.metadata
     if metadata.kind == contents.FILE:
+        if asked := sorted({"format", "orient"} & request.query.keys()):
+            raise BadInput(f"dataset {metadata.name!r} is a file: {' and '.join(asked)} is for frames")
         attachment = (("Content-Type", _OCTETS), ("Content-Disposition", "attachment"))
         return Response(200, reading.chunks, (*headers, *attachment))
     if formats.negotiate(request.headers.get("accept"), request.query.get("format")).name != "json":
         raise NotAcceptable(f"dataset {metadata.name!r} is {metadata.kind}: it can be had as json only")
+    if "orient" in request.query:
+        raise BadInput(f"dataset {metadata.name!r} is {metadata.kind}: orient is for frames")
     value = contents.decode_bytes(metadata.kind, reading.chunks)
     array = metadata.kind == contents.NDARRAY
     body = {

@@ -16,7 +16,7 @@ DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 1000
 #: The query parameters of every list.
 PAGE: Final = frozenset({"limit", "offset", "name"})
-_ETAG = re.compile(r'\s*(?:W/)?"([^"]*)"\s*(?:,|$)')
+_ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*(?:,|$)')
 
 
 def resource_uri(resource: str, name: str) -> str:
@@ -89,7 +89,8 @@ def precondition(request: Request) -> Precondition:
 
     Raises: BadInput for a malformed header.
     """
-    return Precondition(_etags(request, "if-match"), _etags(request, "if-none-match"))
+    # If-Match compares strongly: a weak ETag matches nothing (RFC 9110, 13.1.1).
+    return Precondition(_etags(request, "if-match", weak=False), _etags(request, "if-none-match", weak=True))
 
 
 def unmodified(request: Request, metadata: Metadata) -> bool:
@@ -149,7 +150,7 @@ def stamp(time: datetime) -> str:
     return time.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
-def _etags(request: Request, name: str) -> frozenset[int] | Literal["*"] | None:
+def _etags(request: Request, name: str, *, weak: bool) -> frozenset[int] | Literal["*"] | None:
     text = request.headers.get(name)
     if text is None:
         return None
@@ -160,6 +161,7 @@ def _etags(request: Request, name: str) -> frozenset[int] | Literal["*"] | None:
         match = _ETAG.match(text, at)
         if match is None:
             raise BadInput(f'header {name} is malformed: it takes * or ETags in double quotes, such as "3"')
-        tags.append(match[1])
+        if weak or not match[1]:
+            tags.append(match[2])
         at = match.end()
     return frozenset(int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= 15)

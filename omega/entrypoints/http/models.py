@@ -90,8 +90,11 @@ class ModelResource:
         except (BadInput, NotFound):
             self._refuse_unknown_action(request, name)
             raise
+        headers = (fields.etag(metadata),)
+        if fields.unmodified(request, metadata):
+            return Response(304, headers=headers)
         body = {"model": _described(metadata), "resource_uri": fields.resource_uri(MODEL, metadata.name)}
-        return Response(200, body, (fields.etag(metadata),))
+        return Response(200, body, headers)
 
     def drop(self, request: Request) -> Response:
         """Remove a model."""

@@ -21,6 +21,7 @@ from omega.domain.errors import OmegaError
 from omega.entrypoints.http.asgi import Patience, WSGIBridge
 from omega.entrypoints.http.threads import Threads
 from omega.entrypoints.limits import Limits
+from omega.ports.records import StoreFull, StoreUnavailable
 
 GRACE_S: Final = 10
 HEADERS_S: Final = 10
@@ -44,7 +45,7 @@ class _Worker:
         module, _, name = self.app_factory.partition(":")
         try:
             app = getattr(importlib.import_module(module), name)()
-        except OmegaError as error:
+        except (OmegaError, StoreUnavailable, StoreFull) as error:
             print(f"cannot start the server: {error}", file=sys.stderr, flush=True)
             sys.exit(1)
         limit = getattr(app, "max_body_bytes", Limits().body_bytes)

@@ -125,6 +125,7 @@ def test_models(om):
         (("datasets", "list", "--store", "ftp://x"), 1, "cannot use store 'ftp://x'"),
         (("models", "put", "NoSuchModel", "m"), 1, "NoSuchModel"),
         (("models", "put", "{}", "m"), 1, "list of steps"),
+        (("models", "put", "./binary", "m"), 1, "'./binary' is not a pipeline spec: it is not text"),
         (("runtime", "model", "m", "predict", "d"), 1, "there is no model 'm'"),
         (("runtime", "model", "m", "predict"), 1, "needs X"),
         (("runtime", "serve", "--host", "0.0.0.0"), 1, "--insecure"),
@@ -138,12 +139,41 @@ def test_models(om):
 def test_errors_are_one_sentence_on_stderr(om, arguments, code, words):
     Path("bad.csv").write_text("x,x\n1,2\n")
     Path("bad.npy").write_text("no array")
+    Path("binary").write_bytes(b"\xff\x00")
     assert words in om(*arguments, code=code)
 
 
 def test_access_rules_are_never_silently_ignored(om, monkeypatch):
     monkeypatch.setenv("OMEGA_RESTAPI_FILTER", "model/.*/.*")
     assert "refusing" in om("runtime", "serve", code=1)
+
+
+def test_what_is_written_is_whole_or_not_there(om):
+    om("datasets", "list")
+    frame = pd.DataFrame({"x": [1.0, float("inf")]})
+    frame.to_parquet("in.parquet")
+    om("datasets", "put", "in.parquet", "inf")
+    Path("keep.json").write_text("precious")
+    Path("keep.json").chmod(0o640)
+    assert "infinit" in om("datasets", "get", "inf", "-o", "keep.json", code=1)
+    assert Path("keep.json").read_text() == "precious"
+    om("datasets", "get", "inf", "-o", "keep.json", "--where", "x__lt=2")
+    assert json.loads(Path("keep.json").read_text())["data"] == {"x": {"0": 1.0}}
+    assert Path("keep.json").stat().st_mode & 0o777 == 0o640
+    assert sorted(p.name for p in Path().iterdir()) == ["home", "in.parquet", "keep.json"]
+    om("datasets", "get", "inf", "-o", "/dev/null", "--format", "csv")
+    assert not Path("/dev/null").is_file()
+    assert "cannot write a frame as .npy" in om("datasets", "get", "inf", "-o", "x.npy", code=1)
+    assert "cannot write 'no/dir.csv'" in om("datasets", "get", "inf", "-o", "no/dir.csv", code=1)
+
+
+def test_missing_datetimes_are_shown(om):
+    pd.DataFrame({"t": pd.to_datetime(["2026-01-02 03:04:05", None])}).to_parquet("t.parquet")
+    om("datasets", "put", "t.parquet", "t")
+    assert [line.split()[1:] for line in om("datasets", "get", "t").splitlines()[2:]] == [
+        ["2026-01-02", "03:04:05"],
+        ["NaT"],
+    ]
 
 
 def test_buckets_are_apart(om):

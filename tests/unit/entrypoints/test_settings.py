@@ -48,6 +48,7 @@ def test_argument_environment_file_default_in_this_order(tmp_path, monkeypatch):
         ({}, "max_rows = true", "max_rows in omega.toml is True"),
         ({}, "colour = 1", "unknown settings colour"),
         ({}, "= nonsense", "not valid TOML"),
+        ({}, "store = 5", "store in omega.toml is 5"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path, monkeypatch, environ, toml, words):
@@ -82,6 +83,29 @@ def test_importing_omega_is_light():
         "else: raise AssertionError"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_many_threads_share_one_default_store():
+    code = (
+        "import threading, omega as om\n"
+        "seen = []\n"
+        "go = threading.Barrier(8)\n"
+        "def use():\n"
+        "    go.wait(); seen.append(om.datasets)\n"
+        "threads = [threading.Thread(target=use) for _ in range(8)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "assert len(seen) == 8 and len({id(d) for d in seen}) == 1\n"
+    )
+    environ = {"OMEGA_STORE": "memory://", "OMEGA_HOME": "/nowhere"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environ)
+
+
+def test_the_errors_of_the_faces_are_named():
+    import omega
+
+    for name in omega.__all__:
+        if name.endswith(("NotFound", "BadInput", "StoreFull", "StoreUnavailable")):
+            assert issubclass(getattr(omega, name), Exception)
 
 
 def test_the_module_is_a_face(tmp_path, monkeypatch):
