@@ -1,5 +1,6 @@
 """What the texts of a CSV column mean."""
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,8 @@ MISSING: Final = (
 )
 _BOOLEAN: Final = "^(?:True|TRUE|true|False|FALSE|false)$"
 _INTEGER: Final = r"^[+-]?[0-9]+$"
+#: Integers of fewer digits are all exact in float64.
+_LONG_INTEGER: Final = r"^[+-]?0*[1-9][0-9]{15,308}$"
 _INFINITE: Final = r"(?i)^[+-]?inf(?:inity)?$"
 
 
@@ -24,7 +27,8 @@ def read_column(column: pa.ChunkedArray, *, of: str) -> Any:
     """The array of shape (rows,) that the texts of a column make: booleans, integers, floats or text; with no
     text at all, floats, all NaN.
 
-    Raises: BadInput naming a number out of the range of float64.
+    Raises: BadInput naming a number out of the range of float64, or an integer among fractions that float64
+    cannot hold.
     """
     missing = pc.is_in(column, value_set=pa.array(MISSING, pa.large_string()))
     texts = pc.if_else(missing, pa.scalar(None, pa.large_string()), column)
@@ -40,6 +44,7 @@ def read_column(column: pa.ChunkedArray, *, of: str) -> Any:
         floats = pc.cast(numbers, pa.float64())
     except pa.ArrowInvalid:
         return pd.array(texts, dtype="str")
+    _check_integers(numbers, of)
     return _finite(pc.fill_null(floats, np.nan).to_numpy(), numbers, of)
 
 
@@ -63,6 +68,20 @@ def _nullable(values: pa.ChunkedArray, dtype: str) -> Any:
         return values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
     made: Any = pd.api.types.pandas_dtype(dtype)
     return made.__from_arrow__(values)
+
+
+def _check_integers(numbers: pa.ChunkedArray, of: str) -> None:
+    """Nothing, if all integers among these texts are exact as float64.
+
+    Raises: BadInput.
+    """
+    for text in numbers.filter(pc.match_substring_regex(numbers, _LONG_INTEGER)).to_pylist():
+        number = float(text)
+        if math.isfinite(number) and number != int(text):
+            raise BadInput(
+                f"{of}: the integer {shown(text)} is no exact float64: send the column as integers only, or "
+                "the number with a decimal point"
+            )
 
 
 def _finite(values: np.ndarray[Any, Any], texts: pa.ChunkedArray, of: str) -> np.ndarray[Any, Any]:

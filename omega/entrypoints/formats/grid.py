@@ -11,6 +11,9 @@ from omega.entrypoints.formats.inference import shown
 from omega.entrypoints.limits import Limits
 
 _CELL_BYTES: Final = 8
+#: So many cells a table may have whatever is given, and so many for each value that is given.
+_FREE_CELLS: Final = 1_000_000
+_CELLS_A_VALUE: Final = 20
 
 
 @frozen(eq=False)
@@ -38,6 +41,20 @@ def check_size(rows: int, columns: int, limits: Limits) -> None:
         raise TooLarge(
             f"{rows:,} rows of {columns:,} columns take over {rows * columns * _CELL_BYTES:,} bytes, "
             f"the limit is {limits.decoded_bytes:,} (decoded_bytes)"
+        )
+
+
+def check_sparse(rows: int, columns: int, values: int, limits: Limits) -> None:
+    """Nothing, if a frame of this shape is within the limits, and not out of proportion to the number of
+    values that are given for it.
+
+    Raises: TooLarge naming the limit and the number.
+    """
+    check_size(rows, columns, limits)
+    if (cells := rows * columns) > (most := max(_FREE_CELLS, _CELLS_A_VALUE * values)):
+        raise TooLarge(
+            f"{rows:,} rows of {columns:,} columns are {cells:,} cells, but {values:,} values are given: "
+            f"the limit is {most:,} (cells: {_FREE_CELLS:,}, or {_CELLS_A_VALUE} for each value if more)"
         )
 
 

@@ -5,7 +5,8 @@
 | `dict`    | `{column: {row position: value}}`, positions "0" to "n-1"         |
 | `columns` | `{column: {index label: value}}`                                  |
 | `list`    | `{column: [value, ...]}`; taken under `dict` and `columns` too    |
-| `records` | `[{column: value, ...}, ...]`; a missing key is null              |
+| `records` | `[{column: value, ...}, ...]`; a missing key is null, within the  |
+|           | limit that `grid.check_sparse` sets                               |
 | `values`  | `[[value, ...], ...]`, names in the body's `columns`              |
 | `split`   | `{"columns": [...], "index": [...], "data": [[value, ...], ...]}` |
 | `index`   | `{index label: {column: value}}`                                  |
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from omega.domain.errors import BadInput
-from omega.entrypoints.formats.grid import Grid, check_size, unique_names
+from omega.entrypoints.formats.grid import Grid, check_size, check_sparse, unique_names
 from omega.entrypoints.formats.inference import shown
 from omega.entrypoints.formats.labels import rows_by_label
 from omega.entrypoints.limits import Limits
@@ -196,7 +197,7 @@ def read_records(data: Any, names: list[str] | None, index: list[Any] | None, li
     if names is not None and len(found) != len(names):
         _same_names(set(found), names)
     columns = list(found)
-    check_size(len(data), len(columns), limits)
+    check_sparse(len(data), len(columns), sum(map(len, data)), limits)
     if same:
         return Grid(columns, [[record[name] for record in data] for name in columns], len(data))
     return Grid(columns, [[record.get(name) for record in data] for name in columns], len(data))

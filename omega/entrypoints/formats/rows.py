@@ -24,7 +24,8 @@ def row_slices(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         rows = max(1, MAX_CELLS // max(1, table.num_columns))
         for start in range(0, table.num_rows, rows):
-            yield table.slice(start, rows)
+            # Without columns, Arrow slices past the end.
+            yield table.slice(start, min(rows, table.num_rows - start))
 
 
 def column_texts(table: pa.Table, *, index: bool, texts: Texts = json_texts) -> list[list[bytes]]:

@@ -329,6 +329,12 @@ def test_every_class_of_index_is_restored(index: dict[str, Any], expected: pd.In
             Limits(decoded_bytes=4000),
             r"the limit is 4,000 \(decoded_bytes\)",
         ),
+        ({"data": [{f"c{i}": 1} for i in range(1001)]}, Limits(), r"1,000,000 \(cells"),
+        (
+            {"data": {str(i): {f"c{i}": 1} for i in range(1001)}, "orient": "index"},
+            Limits(),
+            r"1,000,000 \(cells",
+        ),
     ],
 )
 def test_limits_are_kept(body: dict[str, Any], limits: Limits, words: str) -> None:

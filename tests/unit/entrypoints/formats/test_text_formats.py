@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omega.domain import tabular
 from omega.domain.errors import BadInput, TooLarge
 from omega.entrypoints.formats import delimited
 from omega.entrypoints.limits import Limits
@@ -51,6 +52,14 @@ def test_csv_means_what_pandas_says(fields: list[str], dtype: str, values: list[
     assert repr(column.tolist()) == repr(values)
 
 
+def _loses_digits(column: list[str]) -> bool:
+    """Whether pandas would read integers among fractions as other integers."""
+    present = [text for text in column if text not in ("", "NA", "nan", "null")]
+    whole = [text for text in present if text.lstrip("-").isdigit()]
+    others = {text for text in present if text not in whole}
+    return bool(others) and others <= {"0.5", "1e5", "inf"} and any(int(float(t)) != int(t) for t in whole)
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     columns=st.lists(
@@ -67,6 +76,10 @@ def test_csv_means_what_pandas_says(fields: list[str], dtype: str, values: list[
 def test_csv_agrees_with_pandas(columns: list[list[str]]) -> None:
     text = "k," + ",".join(f"c{i}" for i in range(len(columns))) + "\n"
     text += "".join("k," + ",".join(row) + "\n" for row in zip(*columns, strict=True))
+    if lossy := [name for name, column in zip(range(3), columns, strict=False) if _loses_digits(column)]:
+        with pytest.raises(BadInput, match=f"column 'c{lossy[0]}': the integer .* is no exact float64"):
+            csv(text)
+        return
     got, expected = csv(text), pd.read_csv(io.StringIO(text))
     for name in expected:
         if got[name].dtype == expected[name].dtype:
@@ -123,6 +136,18 @@ def test_a_first_column_without_a_name_is_the_index() -> None:
 def test_malformed_csv_is_refused_by_place(text: str | bytes, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         csv(text)
+
+
+@pytest.mark.parametrize("text", ["9007199254740993", "-9007199254740993", "+09007199254740993", "1" * 300])
+def test_an_integer_among_fractions_keeps_its_digits(text: str) -> None:
+    with pytest.raises(BadInput, match=r"column 'a': the integer '.* is no exact float64"):
+        csv(f"a\n0.5\n {text}\n")
+
+
+def test_exact_integers_go_among_fractions() -> None:
+    exact = [2**53, -(2**60), 10**22, 999_999_999_999_999]
+    column = csv("\n".join(["a", "0.5", *map(str, exact), "9007199254740993.0"]))["a"]
+    assert column.tolist() == [0.5, *map(float, exact), 9007199254740992.0]
 
 
 def test_csv_limits_are_kept() -> None:
@@ -242,6 +267,19 @@ def test_ndjson_limits_are_kept() -> None:
         ndjson("".join(f'{{"c{i}":1}}\n' for i in range(100)), decoded_bytes=10_000)
     with pytest.raises(TooLarge, match="a line is over 1,000 bytes"):
         ndjson('{"a":"' + "x" * 3_000_000 + '"}', body_bytes=1000)
+
+
+def test_few_values_make_no_large_table() -> None:
+    diagonal = "".join(f'{{"c{i}":1}}\n' for i in range(1001))
+    with pytest.raises(TooLarge, match=r"1,002,001 cells.* 1,001 values .* limit is 1,000,000 \(cells"):
+        ndjson(diagonal)
+    assert ndjson(diagonal[: diagonal.index('{"c40"')]).shape == (40, 40)
+
+
+def test_rows_without_columns_are_counted() -> None:
+    frame = pd.DataFrame({"x": [1, 2]})
+    bare = tabular.from_pandas(frame).select([])
+    assert encoded("ndjson", bare, rows=2) == b"{}\n{}\n"
 
 
 def test_ndjson_refuses_infinities() -> None:
