@@ -27,6 +27,7 @@ _WHOLE: Final = re.compile(r"[+-]?\d{1,60}", re.ASCII)
 _NUMBER: Final = re.compile(
     r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,5})?|[+-]?inf", re.ASCII
 )
+_TRUTHS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 class Axis(ABC):
@@ -264,10 +265,10 @@ def decimal_from_text(text: str) -> Fraction:
 
 
 def truth_from_text(text: str) -> bool:
-    """`true` or `false`, in any case.
+    """`true`, `1` or `yes`, `false`, `0` or `no`, in any case.
 
     Raises: ValueError.
     """
-    if text.lower() not in ("true", "false"):
-        raise ValueError("it is neither true nor false")
-    return text.lower() == "true"
+    if (found := _TRUTHS.get(text.lower())) is None:
+        raise ValueError("it is neither true nor false (nor 1 or 0, yes or no)")
+    return found

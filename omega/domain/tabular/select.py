@@ -20,7 +20,7 @@ def select(schema: pa.Schema, selector: str) -> list[str]:
     quoted as in CSV. `^` stands first and is for all that follows. The order is that of the selector, for
     `^` and ranges that of the columns; no name comes twice.
 
-    Raises: BadInput naming what is unknown.
+    Raises: BadInput naming what is unknown, and where no column is left.
     """
     known = columns(schema)
     if selector in known:
@@ -29,7 +29,9 @@ def select(schema: pa.Schema, selector: str) -> list[str]:
     chosen = [name for part in split(selector[1:] if excluding else selector) for name in _part(part, known)]
     if excluding:
         left_out = set(chosen)
-        return [name for name in known if name not in left_out]
+        if not (left := [name for name in known if name not in left_out]):
+            raise BadInput(f"{selector[:80]!r} leaves no column: it must leave at least one")
+        return left
     return list(dict.fromkeys(chosen))
 
 

@@ -29,11 +29,11 @@ def where(schema: pa.Schema, filters: Sequence[tuple[str, str]]) -> pc.Expressio
     """Filters as in a URL, `("col__op", "text")`, all of which must hold; `None` without any.
 
     A bare column name means eq; a name that is a column's is that column, whatever it ends in. Text is read
-    as the column's type: whole numbers exactly, `true`/`false`, ISO 8601 (in a column with a zone, text
-    without an offset is in that zone; in one without, an offset is an error), decimals, categories as their
-    categories' type. `in` takes a comma list quoted as in CSV, `between` two values, both inclusive.
-    Ordered categories compare by their order, others by value. `ne` keeps rows without a value, `isnull`
-    counts NaN, null and NaT.
+    as the column's type: whole numbers exactly, `true`/`false` (or `1`/`0`, `yes`/`no`), ISO 8601 (in a
+    column with a zone, text without an offset is in that zone; in one without, an offset is an error),
+    decimals, categories as their categories' type. `in` takes a comma list quoted as in CSV, `between` two
+    values, both inclusive. Ordered categories compare by their order, others by value. `ne` keeps rows
+    without a value, `isnull` counts NaN, null and NaT.
 
     Raises: BadInput naming an unknown column or operator, or the value that cannot be read.
     """

@@ -39,7 +39,6 @@ ODD = schema("a,b", "^a", "a:b", "a", "b", "-a", 'q"uote', "", "\u00e9")
         ),
         *(
             (ABC, "a,a,a:b", ["a", "b"]),
-            (ABC, "^a:d", []),
             (ODD, "a,b", ["a,b"]),
             (ODD, '"a,b",b', ["a,b", "b"]),
         ),
@@ -72,6 +71,8 @@ def test_selectors(known: pa.Schema, selector: str, expected: list[str]) -> None
             ("a:x", "'x' in 'a:x'"),
             ("d:a", "'a' comes before 'd'"),
             ("", "''"),
+            ("^a:d", "'^a:d' leaves no column"),
+            ("^d,c,b,a", "leaves no column"),
         ),
         *(("a,,b", "''"), ("__index_0__", "__index_0__"), ('"a', "list"), ("a b", "'a b'"), ("A", "'A'")),
     ],

@@ -115,6 +115,9 @@ def url(key: str, text: str) -> list[int]:
         ),
         *(
             ("b", "true", [0, 2]),
+            ("b", "1", [0, 2]),
+            ("b__ne", "YES", [1, 3]),
+            ("b__in", "0,no", [1, 3]),
             ("b", "False", [1, 3]),
             ("B__ne", "true", [1, 2]),
             ("B__in", "true,false", [0, 2, 3]),
@@ -128,6 +131,8 @@ def url(key: str, text: str) -> list[int]:
         *(
             ("s__endswith", "b", [2]),
             ("s__isnull", "true", [1]),
+            ("s__isnull", "1", [1]),
+            ("s__isnull", "No", [0, 2, 3]),
             ("s__ne", "apple", [1, 2, 3]),
             ("s__gt", "b", [3]),
         ),
@@ -232,7 +237,7 @@ def test_filters_are_anded_and_none_is_none() -> None:
         ),
         *(
             ("f", "", "number"),
-            ("b", "1", "true nor false"),
+            ("b", "2", "true nor false"),
             ("b__lt", "true", "'b'"),
             ("d", "now", "ISO 8601"),
         ),
@@ -261,7 +266,7 @@ def test_filters_are_anded_and_none_is_none() -> None:
         *(
             ("i__between", "1", "two values"),
             ("i__between", "1,2,3", "two values"),
-            ("i__isnull", "yes", "true nor false"),
+            ("i__isnull", "maybe", "true nor false"),
         ),
         *(
             ("dec", "1,1", "decimal"),
