@@ -16,7 +16,7 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 
-from omega.adapters.sklearn_models import descriptions, estimators, inputs, outputs, specs
+from omega.adapters.sklearn_models import descriptions, estimates, estimators, inputs, outputs, specs
 from omega.adapters.sklearn_models.messages import ESTIMATOR_ERRORS, one_line
 from omega.adapters.sklearn_models.warned import collected
 from omega.ports.models import (
@@ -78,7 +78,7 @@ class SklearnModelExecutor:
 
     Work that an estimator splits by its `n_jobs` runs in threads of this process and not in processes of its
     own. `max_cells` bounds the number of values, n_samples x n_outputs, of a sparse result, which is answered
-    as a dense array.
+    as a dense array, and of the arrays that `estimates.check` estimates.
     """
 
     def __init__(self, *, max_cells: int = 50_000_000) -> None:
@@ -117,6 +117,7 @@ class SklearnModelExecutor:
             raise _unsupported(model, action)
         _check_target(model, action, y)
         with _guarded(x) as warned:
+            self._check_size(model, x)
             fitted = _copy(model, anew=action == "fit")
             further = action == "partial_fit" and descriptions.is_fitted(fitted)
             form = inputs.form_to_ask(fitted, x) if further else inputs.form_to_fit(fitted, x)
@@ -141,11 +142,15 @@ class SklearnModelExecutor:
         if action == "score":
             _check_target(model, action, y)
         with _guarded(x, asked=model):
+            self._check_size(model, x)
             given = inputs.features(x, form=inputs.form_to_ask(model, x), name=type(model).__name__)
             method = getattr(model, action)
             if action == "score":
                 return outputs.number(_call(method, given, None if y is None else inputs.target(y)))
             return outputs.dense(method(given), max_cells=self._max_cells)
+
+    def _check_size(self, model: BaseEstimator, x: pa.Table) -> None:
+        estimates.check(model, rows=x.num_rows, width=x.num_columns, max_cells=self._max_cells)
 
 
 @contextmanager

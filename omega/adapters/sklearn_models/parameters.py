@@ -20,6 +20,7 @@ token_pattern              a regular expression: must compile (a slow one is onl
                            caller's)
 dtype                      text that numpy parses to a type: a list of numeric types
 n_jobs                     so many threads or processes: at most 64
+n_components and the like  the size of what is allocated: the bounds are in `sizes`
 
 Looked at and found harmless: callback, scoring, metric, kernel, func, tokenizer and the like (callables, or
 words from a fixed list), metric_params, kernel_params, kw_args (keyword arguments of functions that are
@@ -36,6 +37,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from omega.adapters.sklearn_models import sizes
 from omega.ports.models import InvalidSpec
 
 MAX_JOBS: Final = 64
@@ -83,7 +85,7 @@ def checked(name: str, value: Any, *, where: str) -> Any:
     Raises: InvalidSpec, for a value that no parameter of this name may have here.
     """
     rule = _RULES.get(name := plain(name))
-    if rule is not None and (why := rule(value)):
+    if why := (rule(value) if rule is not None else None) or sizes.refusal(name, value):
         raise InvalidSpec(f"{where}: {why}")
     if name == "dtype" and isinstance(value, str):
         return DTYPES[value]

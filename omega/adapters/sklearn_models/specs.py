@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from omega.adapters.sklearn_models import estimators, parameters
+from omega.adapters.sklearn_models import estimators, parameters, sizes
 from omega.adapters.sklearn_models.messages import ESTIMATOR_ERRORS, one_line
 from omega.ports.models import InvalidSpec
 
@@ -112,7 +112,11 @@ def _estimator(cls: type[BaseEstimator], params: Any, *, where: str, depth: int)
 def _parameter(name: str, value: Any, *, where: str, depth: int) -> Any:
     """The value of one parameter of this name, which may be nested (`vect__input`)."""
     if parameters.plain(name) in parameters.GRIDS:
-        return _grid(value, where=where, depth=depth)
+        grid = _grid(value, where=where, depth=depth)
+        # A random search draws from the grid and never lists it; `n_iter` has its own bound.
+        if parameters.plain(name) == "param_grid" and (why := sizes.grid_refusal(grid)):
+            raise InvalidSpec(f"{where}: {why}")
+        return grid
     if parameters.plain(name) in parameters.DATA_DICTS:
         return _data(name, value, where=where, depth=depth)
     return parameters.checked(name, _value(value, where=where, depth=depth), where=where)
