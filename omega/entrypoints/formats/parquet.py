@@ -23,6 +23,9 @@ _CHUNK_BYTES: Final = 1 << 20
 _BATCH_ROWS: Final = 1 << 16
 #: What a batch of texts, each stored as its difference to the one before, may take at most.
 _BATCH_BYTES: Final = 4 << 20
+#: A column of texts that may take more is read as a dictionary first.
+_FOLDED_BYTES: Final = 64 << 20
+_PART_BYTES: Final = 1 << 30
 
 
 def decode(stream: Source, *, limits: Limits) -> pa.Table:
@@ -59,14 +62,36 @@ def _read(file: BinaryIO, limits: Limits) -> pa.Table:
     if most.sure + sum(most.coarse.values()) > limits.decoded_bytes:
         _measure(file, most, limits)
     file.seek(0)
-    table = pq.ParquetFile(file).read(use_threads=False)
+    # Arrow's reader would keep room for as much again while it writes out a dictionary.
+    folded = [
+        name for name, size in most.coarse.items() if size > _FOLDED_BYTES and name not in most.differing
+    ]
+    table = pq.ParquetFile(file, read_dictionary=folded).read(use_threads=False)
     check_size(table.num_rows, 1, limits)
     if (
         sum(decoded_bytes(part) for column in table.itercolumns() for part in column.chunks)
         > limits.decoded_bytes
     ):
         raise too_large(limits)
+    return _unfolded(table, folded, schema)
+
+
+def _unfolded(table: pa.Table, names: list[str], schema: pa.Schema) -> pa.Table:
+    """The table with these columns written out in the types that the file gives them."""
+    for name in names:
+        place = table.schema.get_field_index(name)
+        if place >= 0 and table.schema.field(place).type != (kind := schema.field(place).type):
+            parts = [part for chunk in table.column(place).chunks for part in _dense(chunk, kind)]
+            table = table.set_column(place, schema.field(place), pa.chunked_array(parts, type=kind))
     return table
+
+
+def _dense(array: pa.Array, kind: pa.DataType) -> list[pa.Array]:
+    """A dictionary array written out, in parts that are short enough for offsets of 32 bits."""
+    if len(array) > 1 and _text_bytes(array) > _PART_BYTES:
+        half = len(array) // 2
+        return _dense(array[:half], kind) + _dense(array[half:], kind)
+    return [array.cast(kind)]
 
 
 def _measure(file: BinaryIO, most: Bound, limits: Limits) -> None:

@@ -221,6 +221,29 @@ def test_parquet_bombs_are_refused_in_bounded_memory(tmp_path: Path) -> None:
     assert int(found.stdout) < 48 * 1024
 
 
+def test_text_that_repeats_is_held_once(tmp_path: Path) -> None:
+    # 200 MB of text in a few hundred bytes, within the limit.
+    (tmp_path / "x").write_bytes(parquet(pa.table({"x": ["x" * 1_000_000] * 200}), compression="zstd"))
+    child = CHILD.replace("64 << 20", "256 << 20")
+    found = subprocess.run(
+        [sys.executable, "-c", child, str(tmp_path / "x")], capture_output=True, text=True, check=True
+    )
+    assert found.stderr == ""
+    assert 200_000_000 // 1024 < int(found.stdout) + 8 * 1024 < 240_000_000 // 1024
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
+def test_folded_text_comes_back_in_its_type_and_order(kind: pa.DataType, monkeypatch: Any) -> None:
+    monkeypatch.setattr("omega.entrypoints.formats.parquet._FOLDED_BYTES", 0)
+    monkeypatch.setattr("omega.entrypoints.formats.parquet._PART_BYTES", 30)
+    texts = pa.array(["a" * 10, None, "b" * 40, "", "a" * 10, "c"] * 3).cast(kind)
+    table = pa.table({"n": range(18), "x": texts, "y": texts})
+    whole = formats.decode(formats.FORMATS["parquet"], io.BytesIO(parquet(table)), limits=LIMITS)
+    assert whole.column("x").cast(kind).to_pylist() == texts.to_pylist()
+    assert whole.column("y").num_chunks > 1
+    assert whole.equals(tabular.adopt(table))
+
+
 def test_text_that_repeats_is_read_where_it_is_within_the_limit() -> None:
     texts = ["x" * 1000, *("y" for _ in range(3000))]
     table = pa.table({"x": pa.array(texts)})
