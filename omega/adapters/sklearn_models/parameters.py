@@ -50,6 +50,11 @@ DATA_DICTS: Final = frozenset(
     {"class_weight", "monotonic_cst", "scoring", "transformer_weights", "vocabulary"}
 )
 
+#: Parameters that take an object at all, other than an estimator: those, and keyword arguments.
+OBJECTS: Final = DATA_DICTS | {
+    "fun_args", "inv_kw_args", "kernel_params", "kw_args", "metric_params", "solver_options"
+}  # fmt: skip
+
 #: Parameters that take a tuple and no list (`hidden_layer_sizes` takes both; its default is a tuple).
 TUPLES: Final = frozenset(
     {"feature_range", "hidden_layer_sizes", "n_clusters", "ngram_range", "patch_size", "quantile_range"}

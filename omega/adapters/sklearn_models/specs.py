@@ -119,7 +119,17 @@ def _parameter(name: str, value: Any, *, where: str, depth: int) -> Any:
         return grid
     if parameters.plain(name) in parameters.DATA_DICTS:
         return _data(name, value, where=where, depth=depth)
-    return parameters.checked(name, _value(value, where=where, depth=depth), where=where)
+    found = parameters.checked(name, _value(value, where=where, depth=depth), where=where)
+    if parameters.plain(name) not in parameters.OBJECTS and _holds_object(found):
+        form = '{"class": ..., "params": {...}}'
+        raise InvalidSpec(f"{where}: takes no object; an estimator is written {form}")
+    return found
+
+
+def _holds_object(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_object, value))
+    return isinstance(value, Mapping)
 
 
 def _data(name: str, value: Any, *, where: str, depth: int) -> Any:
@@ -159,6 +169,14 @@ def _value(value: Any, *, where: str, depth: int) -> Any:
         if _is_estimator(value):
             cls = estimators.find(value["class"], where=where)
             return _estimator(cls, value.get("params"), where=where, depth=depth + 1)
+        if "class" in value:
+            extra = ", ".join(
+                sorted(estimators.shown(str(key)) for key in value.keys() - {"class", "params"})[:5]
+            )
+            raise InvalidSpec(
+                f"{where}: an estimator has the keys 'class' and 'params' only"
+                + (f", not {extra}" if extra else "")
+            )
         return {
             key: _parameter(key, item, where=f"{where}, {estimators.shown(key)}", depth=depth + 1)
             for key, item in _items(value, where=where)

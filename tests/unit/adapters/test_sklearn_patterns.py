@@ -44,6 +44,8 @@ REFUSED = [
     (r"(?:\w+|x)\w+", "two repeats can match the same text"),
     (r"(?:\w+)?\w+", "two repeats can match the same text"),
     (r"(?i:a+)A+", "two repeats can match the same text"),
+    (r"a+(?:b)?a+", "two repeats can match the same text"),
+    (r"(?i)[a-f]+[A-F]+", "two repeats can match the same text"),
     (r"a*b*a*c", "two repeats can match the same text"),
     (r".*x.*", "two repeats can match the same text"),
     (r"[^a]+[^b]+", "two repeats can match the same text"),

@@ -112,6 +112,20 @@ REFUSED: list[tuple[Any, str]] = [
     ([["GridSearchCV", {"estimator": E("SVC"), "param_grid": {"C": []}}]], "a list of at least one value"),
 ]
 
+RIDGE = {"class": "Ridge", "params": {}, "x": 1}
+REFUSED += [
+    ([["Ridge", {"alpha": RIDGE}]], "the keys 'class' and 'params' only, not 'x'"),
+    ([["BaggingRegressor", {"estimator": {"class": "Ridge", "parms": {}}}]], "only, not 'parms'"),
+    ([["BaggingRegressor", {"estimator": {"class": 1}}]], "the keys 'class' and 'params' only"),
+    ([["VotingRegressor", {"estimators": [["a", RIDGE]]}]], "only, not 'x'"),
+    ([["GridSearchCV", {"estimator": E("SVC"), "param_grid": {"e": [RIDGE]}}]], "only, not 'x'"),
+    ([["KernelRidge", {"kernel_params": RIDGE}]], "only, not 'x'"),
+    ([["Ridge", {"alpha": {"x": 1}}]], "takes no object"),
+    ([["RidgeCV", {"alphas": [1, {}]}]], "takes no object"),
+    ([["BaggingRegressor", {"estimator": {"clas": "Ridge"}}]], "takes no object; an estimator is written"),
+    ([["GridSearchCV", {"estimator": E("SVC"), "param_grid": {"e__C": [{"x": 1}]}}]], "takes no object"),
+]
+
 FILES = [
     {"input": "filename"}, {"input": "file"}, {"input": ["content"]}, {"input": None},
     {"encoding": "rot13"}, {"encoding": "os"}, {"encoding": 1},
@@ -257,7 +271,7 @@ def test_lists_become_what_the_parameter_takes() -> None:
 
 
 def test_words_in_data_are_not_taken_for_parameters() -> None:
-    words = {"memory": 0, "input": 1, "n_jobs": 2}
+    words = {"memory": 0, "input": 1, "n_jobs": 2, "class": 3, "x": 4}
     assert EXECUTOR.create([["CountVectorizer", {"vocabulary": words}]]).vocabulary == words
     steps = [["memory_", E("PCA")], ["input", E("PCA")]]
     weights = {"memory_": 1.0, "input": 2.0}
@@ -321,9 +335,7 @@ def test_the_names_that_take_tuples_or_arrays_are_those_of_scikit_learn() -> Non
     assert tuples | {"hidden_layer_sizes"} == parameters.TUPLES
     assert arrays | {"dictionary"} == parameters.ARRAYS
     # Reviewed one by one: a new name here is a dict that must be looked at.
-    assert dicts == (parameters.DATA_DICTS | parameters.GRIDS) | {
-        "metric_params", "kernel_params", "solver_options", "fun_args", "kw_args", "inv_kw_args",
-    }  # fmt: skip
+    assert dicts == parameters.OBJECTS | parameters.GRIDS
 
 
 def test_the_parameters_that_take_free_text_are_those_reviewed() -> None:
