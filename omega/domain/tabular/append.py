@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from omega.domain.errors import BadInput
-from omega.domain.tabular.convert import MismatchError, convert, is_object
-from omega.domain.tabular.forms import Form
+from omega.domain.tabular.convert import MismatchError, convert, family, is_object, nullable
+from omega.domain.tabular.forms import Form, Moment, Text, Zoned
+from omega.domain.tabular.moments import timestamps_from_text
 from omega.domain.tabular.schema import (
     KEY,
     Column,
@@ -28,8 +29,10 @@ def conform(table: pa.Table, like: pa.Table) -> pa.Table:
 
     Only what the metadata says of the index's range or freq stays `table`'s own. A column that cannot be
     kept in the stored type without loss, but in a wider one, comes in that: `widened` names it. Integers go
-    to floats where exact; floats onto integers make float64; missing values onto integers make nullable
-    integers; mixed values onto object text make mixed values. Categories must be known.
+    to floats where exact; floats onto integers make float64; missing values onto integers and booleans make
+    them nullable; mixed values onto object text make mixed values. Text that is all ISO 8601 goes to
+    datetimes where exact, with an offset where they have a zone, else without. An object column that holds
+    only `None` takes the type of what is given. Categories must be known.
 
     Raises: BadInput naming the columns that are missing or too many, or the column whose types do not fit.
     Both tables must be in our form.
@@ -39,9 +42,11 @@ def conform(table: pa.Table, like: pa.Table) -> pa.Table:
     found, arrays = [], []
     for field in like.schema:
         given, stored = read_column(table.schema.field(field.name)), read_column(field)
-        form, array = _fit(
-            table.column(field.name), given.form, stored.form, field.name, empty=not like.num_rows
-        )
+        column, kept = table.column(field.name), like.column(field.name)
+        wanted = stored.form
+        if not is_index_name(field.name):
+            wanted = _open_form(column, given.form, kept, stored.form)
+        form, array = _fit(column, given.form, wanted, field.name, stored.form)
         found.append(_merged(given, stored, form, stored.notes))
         arrays.append(array)
     return _table(arrays, found, like.schema)
@@ -70,9 +75,13 @@ def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
     found, arrays = [], []
     for field in schema:
         given, wanted = read_column(table.schema.field(field.name)), read_column(field)
-        form, array = _fit(table.column(field.name), given.form, wanted.form, field.name, empty=False)
+        column = table.column(field.name)
+        try:
+            form, array = convert(column, given.form, wanted.form)
+        except MismatchError as error:
+            raise _refusal(field.name, given.form, wanted.form, str(error)) from error
         if form != wanted.form:
-            raise _refusal(field.name, wanted.form, given.form, "")
+            raise _refusal(field.name, given.form, wanted.form, "")
         found.append(_merged(given, wanted, form, given.notes))
         arrays.append(array)
     return _table(arrays, found, schema)
@@ -99,19 +108,35 @@ def _check_same_levels(table: pa.Table, like: pa.Table) -> None:
         raise BadInput(f"the index has {given} levels, the stored one has {stored}")
 
 
+def _open_form(column: pa.ChunkedArray, given: Form, kept: pa.ChunkedArray, stored: Form) -> Form:
+    """The form that a stored column takes next: its own, unless it is one of objects that holds no value
+    yet, which says nothing of its type.
+    """
+    if not is_object(stored) or isinstance(stored, Text) or not len(column) or kept.null_count < len(kept):
+        return stored
+    if not len(kept):
+        return given
+    # What is text or objects already goes by the rules for those.
+    return stored if is_object(given) else nullable(given) or stored
+
+
 def _fit(
-    column: pa.ChunkedArray, given: Form, stored: Form, name: str, *, empty: bool
+    column: pa.ChunkedArray, given: Form, wanted: Form, name: str, stored: Form
 ) -> tuple[Form, pa.ChunkedArray]:
-    if empty and is_object(stored) and not is_index_name(name) and len(column):
-        # A frame without rows says nothing of its columns' types.
-        return given, column
     try:
-        form, array = convert(column, given, stored)
-    except MismatchError as error:
+        if _is_datetime(wanted) and family(given) == "text" and column.null_count < len(column):
+            form, array = wanted, timestamps_from_text(column, wanted.arrow)
+        else:
+            form, array = convert(column, given, wanted)
+    except ValueError as error:
         raise _refusal(name, stored, given, str(error)) from error
-    if is_index_name(name) and form != stored:
+    if is_index_name(name) and form != wanted:
         raise _refusal(name, stored, given, "")
     return form, array
+
+
+def _is_datetime(form: Form) -> bool:
+    return isinstance(form, Zoned) or (isinstance(form, Moment) and form.kind == "datetime")
 
 
 def _refusal(name: str, stored: Form, given: Form, why: str) -> BadInput:

@@ -32,8 +32,8 @@ def convert(column: pa.ChunkedArray, given: Form, stored: Form) -> Converted:
     if given == stored:
         return stored, column
     try:
-        if (nothing := _nothing(column, stored)) is not None:
-            return stored, nothing
+        if _holds_nothing(column) and (nothing := _nothing(len(column), stored)) is not None:
+            return nothing
         if isinstance(stored, Category):
             return stored, _categorised(column, given, stored)
         return _converted(column, given, stored)
@@ -43,16 +43,26 @@ def convert(column: pa.ChunkedArray, given: Form, stored: Form) -> Converted:
         raise MismatchError("" if isinstance(error, pa.ArrowException) else str(error)) from error
 
 
-def _nothing(column: pa.ChunkedArray, stored: Form) -> pa.ChunkedArray | None:
-    """The missing values of a column that has nothing else, as `stored` has them; `None` if it has, or they
-    cannot be.
-    """
-    absent = column.null_count
+def _holds_nothing(column: pa.ChunkedArray) -> bool:
+    """Whether all values of a column are missing."""
+    absent: int = column.null_count
     if pa.types.is_floating(column.type) and absent < len(column):
         absent = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
-    if absent < len(column):
-        return None
-    return missing(len(column), stored)
+    return absent == len(column)
+
+
+def _nothing(rows: int, stored: Form) -> Converted | None:
+    """Missing values as `stored` or its nullable twin has them; `None` if there is neither."""
+    form = nullable(stored) if rows else stored
+    values = None if form is None else missing(rows, form)
+    return None if form is None or values is None else (form, values)
+
+
+def nullable(form: Form) -> Form | None:
+    """The form, or its twin that can keep missing values; `None` if it has none."""
+    if isinstance(form, Plain) and not form.is_float:
+        return Masked(_masked_name(form.arrow))
+    return form if form.nullable or isinstance(form, Plain) else None
 
 
 def missing(rows: int, form: Form) -> pa.ChunkedArray | None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from omega.domain.tabular.zones import zone_from_text
 
@@ -37,6 +38,21 @@ def seconds_from_text(text: str, zone: tzinfo | None) -> Fraction:
     if zone is None:
         raise ValueError("the column has no time zone, so the value may not have one")
     return _seconds(moment, _offset(offset)) + rest
+
+
+def timestamps_from_text(texts: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """A column of ISO 8601 texts as timestamps of an Arrow type: with an offset each where that has a zone,
+    else without.
+
+    Raises: ValueError for a text that is none, or is not exact in the type.
+    """
+    try:
+        return texts.cast(kind)
+    except pa.ArrowInvalid as error:
+        zone = "an offset" if kind.tz is not None else "no offset"
+        raise ValueError(
+            f"not every text is an ISO 8601 date and time with {zone}: {str(error)[:120]}"
+        ) from error
 
 
 def _offset(text: str) -> tzinfo:
