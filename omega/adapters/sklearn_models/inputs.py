@@ -112,25 +112,26 @@ def target(table: pa.Table) -> np.ndarray:
 
 def _natural_form(model: Any) -> Form:
     """What the estimator takes that sees the input first."""
-    first = _first(model)
-    tags = get_tags(first)
+    seen = first(model)
+    tags = get_tags(seen)
     accepted, labels = tags.input_tags, tags.target_tags
     if accepted.two_d_array:
         return Form.FRAME
     if accepted.dict:
         return Form.RECORDS
-    if labels.two_d_labels or (accepted.string and "input_type" in first.get_params(deep=False)):
+    if labels.two_d_labels or (accepted.string and "input_type" in seen.get_params(deep=False)):
         return Form.LISTS
     return Form.COLUMN if accepted.one_d_array or accepted.string or labels.one_d_labels else Form.FRAME
 
 
-def _first(model: Any) -> Any:
+def first(model: Any) -> Any:
+    """The estimator in `model` that sees the input first."""
     for name in _HANDED_ON:
         inner = model.get_params(deep=False).get(name)
         if isinstance(inner, list):
             inner = next((entry[1] for entry in inner if isinstance(entry[1], BaseEstimator)), None)
         if isinstance(inner, BaseEstimator):
-            return _first(inner)
+            return first(inner)
     return model
 
 

@@ -27,7 +27,21 @@ ESTIMATOR_ERRORS: Final = (
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t][^\n]*\n|\n)*")
 _RULER = re.compile(r"-{5,}")
 _ADDRESS = re.compile(r" (?:object )?at 0x[0-9a-fA-F]+")
+# How Python shows objects: only the value or the name says something to a user.
+_SCALAR = re.compile(r"\b(?:np|numpy)\.(?:u?int\d*|float\d+|str_|bool_?|bytes_|datetime64)\(([^()]*)\)")
+_CLASS = re.compile(r"<class '(?:\w+\.)*(\w+)'>")
+_MODULE = re.compile(r"\b(?:numpy|np|pandas|scipy|sklearn|joblib|builtins)\.(?:\w+\.)*(\w+)")
 _PATH = re.compile(r"(?<![\w.:/])(?:/[^\s/'\":,()<>]+){2,}")
+
+_REPLACED: Final = (
+    (_TRACEBACK, ""),
+    (_RULER, ""),
+    (_ADDRESS, ""),
+    (_PATH, "..."),
+    (_SCALAR, r"\1"),
+    (_CLASS, r"\1"),
+    (_MODULE, r"\1"),
+)
 
 
 def one_line(error: BaseException | str, *, limit: int = MAX_LENGTH) -> str:
@@ -36,7 +50,7 @@ def one_line(error: BaseException | str, *, limit: int = MAX_LENGTH) -> str:
     text = str(error)
     if isinstance(error, KeyError) and len(error.args) == 1:
         text = str(error.args[0])
-    for pattern, replacement in ((_TRACEBACK, ""), (_RULER, ""), (_ADDRESS, ""), (_PATH, "...")):
+    for pattern, replacement in _REPLACED:
         text = pattern.sub(replacement, text)
     text = " ".join(text.split())
     if isinstance(error, BaseException) and not (text and isinstance(error, ValueError)):

@@ -16,7 +16,15 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 
-from omega.adapters.sklearn_models import descriptions, estimates, estimators, inputs, outputs, specs
+from omega.adapters.sklearn_models import (
+    descriptions,
+    estimates,
+    estimators,
+    inputs,
+    outputs,
+    refusals,
+    specs,
+)
 from omega.adapters.sklearn_models.messages import ESTIMATOR_ERRORS, one_line
 from omega.adapters.sklearn_models.warned import collected
 from omega.ports.models import (
@@ -116,11 +124,13 @@ class SklearnModelExecutor:
         if action not in descriptions.FITTING or not hasattr(model, action):
             raise _unsupported(model, action)
         _check_target(model, action, y)
-        with _guarded(x) as warned:
+        with _guarded(model, x) as warned:
             self._check_size(model, x)
             fitted = _copy(model, anew=action == "fit")
             further = action == "partial_fit" and descriptions.is_fitted(fitted)
             form = inputs.form_to_ask(fitted, x) if further else inputs.form_to_fit(fitted, x)
+            refusals.check_features(fitted, x, form)
+            refusals.check_target(fitted, y)
             given = inputs.features(x, form=form, name=type(model).__name__)
             targets = None if y is None else inputs.target(y)
             method = getattr(fitted, action)
@@ -141,11 +151,15 @@ class SklearnModelExecutor:
             raise _unsupported(model, action)
         if action == "score":
             _check_target(model, action, y)
-        with _guarded(x, asked=model):
+        with _guarded(model, x, asked=True):
             self._check_size(model, x)
-            given = inputs.features(x, form=inputs.form_to_ask(model, x), name=type(model).__name__)
+            form = inputs.form_to_ask(model, x)
+            if form is not inputs.Form.ARRAY:
+                refusals.check_features(model, x, form)
+            given = inputs.features(x, form=form, name=type(model).__name__)
             method = getattr(model, action)
             if action == "score":
+                refusals.check_target(model, y)
                 return outputs.number(_call(method, given, None if y is None else inputs.target(y)))
             return outputs.dense(method(given), max_cells=self._max_cells)
 
@@ -154,32 +168,24 @@ class SklearnModelExecutor:
 
 
 @contextmanager
-def _guarded(x: pa.Table, *, asked: BaseEstimator | None = None) -> Iterator[list[str]]:
-    """Collect warnings, keep joblib to threads, and translate what the estimator raises; `asked` is the model
-    that must be fitted for this."""
+def _guarded(model: BaseEstimator, x: pa.Table, *, asked: bool = False) -> Iterator[list[str]]:
+    """Collect warnings, keep joblib to threads, and translate what the estimator raises; a model that is
+    `asked` must be fitted for this."""
     with collected() as warned, joblib.parallel_config(backend="threading"):
         try:
             yield warned
         except ESTIMATOR_ERRORS as error:
-            if asked is not None and not descriptions.is_fitted(asked):
-                raise ModelNotFitted(f"{type(asked).__name__} has not been fitted") from error
+            if asked and not descriptions.is_fitted(model):
+                raise ModelNotFitted(f"{type(model).__name__} has not been fitted") from error
             if isinstance(error, InvalidModelInput):
                 raise
-            raise InvalidModelInput(one_line(error) + _hint(str(error), x)) from error
+            raise InvalidModelInput(refusals.explained(error, model, x)) from error
         except MemoryError as error:
             # NumPy's own subclass says that one array was refused, and its size; a plain one comes from the
             # process being out of memory.
             if type(error) is MemoryError:
                 raise
             raise InvalidModelInput(f"needs too much memory: {one_line(str(error))}") from error
-
-
-def _hint(message: str, x: pa.Table) -> str:
-    """The columns that scikit-learn does not name when it finds text where numbers belong."""
-    if not message.startswith("could not convert string to float"):
-        return ""
-    text = [field.name for field in x.schema if not inputs.is_number(field.type)]
-    return f" (not numbers: {', '.join(text[:10])})" if text else ""
 
 
 def _copy(model: BaseEstimator, *, anew: bool) -> BaseEstimator:
