@@ -191,6 +191,8 @@ def _columns(schema: pa.Schema, selector: str | None, wanted: str | Sequence[str
 def _known(schema: pa.Schema, wanted: Sequence[str]) -> list[str]:
     known = tabular.columns(schema)
     wanted = list(dict.fromkeys(wanted))
+    if not wanted:
+        raise BadInput("no column is left: the list of columns is empty")
     if unknown := [c for c in wanted if c not in known]:
         raise BadInput(
             f"unknown columns {', '.join(map(repr, unknown))}: the columns are {', '.join(known[:20])}"

@@ -120,6 +120,8 @@ def test_unknown_columns_of_reference_and_query(world):
     assert list(read(datasets, "a[x,s]", Query(columns=["s"])).columns) == ["s"]
     with pytest.raises(BadInput, match="'s'"):
         read(datasets, "a[x]", Query(columns=["s"]))
+    with pytest.raises(BadInput, match="no column is left"):
+        read(datasets, query=Query(columns=[]))
     with pytest.raises(BadInput, match="unknown columns 'q'"):
         read(datasets, query=Query(columns=["q"]))
 

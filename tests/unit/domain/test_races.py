@@ -203,6 +203,18 @@ def test_an_idempotency_key_is_for_one_write_only(world, first, second):
         )
 
 
+def test_the_same_rows_in_other_pieces_are_the_same_write(world):
+    import pyarrow as pa
+
+    from omega.domain.contents import Frame
+
+    whole = encode(pd.DataFrame({"x": range(5000)})).table
+    pieces = pa.concat_tables([whole.slice(0, 7), whole.slice(7)])
+    datasets = world.datasets()
+    for table in (whole, pieces):
+        assert datasets.put("a", Frame(table), idempotency_key="k").version == 1
+
+
 @pytest.mark.parametrize("page", [{"limit": -1}, {"offset": -1}, {"offset": -1, "sort": "x"}])
 def test_negative_pages_are_refused(world, page):
     from omega.domain.datasets import Query
