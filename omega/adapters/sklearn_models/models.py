@@ -4,6 +4,7 @@ import copy
 import inspect
 import io
 import logging
+import pickle
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +42,9 @@ _HEADER: Final = struct.Struct(">14sHIQ")
 _MAGIC: Final = b"omega.sklearn\n"
 _FORMAT: Final = 1
 
+#: What pickling raises for functions without a name, locks, open files and objects nested without end.
+_UNSTORABLE: Final = (pickle.PicklingError, AttributeError, RecursionError, TypeError, NotImplementedError)
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -51,10 +55,16 @@ class JoblibModelCodec:
     kind: str = "sklearn.joblib"
 
     def dump(self, model: Any) -> bytes:
-        """The model, whole, as bytes; see `ModelCodec.dump`."""
+        """The model, whole, as bytes; see `ModelCodec.dump`.
+
+        Raises: InvalidModelInput, naming the parameters that hold what cannot be stored, as a lambda.
+        """
         buffer = io.BytesIO()
         buffer.write(bytes(_HEADER.size))
-        joblib.dump(model, buffer, compress=0)
+        try:
+            joblib.dump(model, buffer, compress=0)
+        except _UNSTORABLE as error:
+            raise InvalidModelInput(_unstorable(model, error)) from error
         with buffer.getbuffer() as view:
             body = view[_HEADER.size :]
             _HEADER.pack_into(view, 0, _MAGIC, _FORMAT, zlib.crc32(body), len(body))
@@ -240,6 +250,27 @@ def _unsupported(model: BaseEstimator, action: str) -> UnsupportedAction:
     has = descriptions.actions(model)
     message = f"{type(model).__name__} has no {estimators.shown(action)}; it has {', '.join(has)}"
     return UnsupportedAction(message, actions=has)
+
+
+def _unstorable(model: Any, error: Exception) -> str:
+    params = model.get_params(deep=True) if isinstance(model, BaseEstimator) else {}
+    names = [name for name, value in params.items() if not _is_storable(value)]
+    # The parameter that is nested deepest says most: all around it are at fault too.
+    deepest = [name for name in names if _depth(name) == max(map(_depth, names))]
+    held = f", parameter {', '.join(sorted(deepest)[:5])}" if deepest else ""
+    return f"{type(model).__name__}{held}: cannot be stored: {one_line(str(error), limit=200)}"
+
+
+def _depth(name: str) -> int:
+    return name.count("__")
+
+
+def _is_storable(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except _UNSTORABLE:
+        return False
+    return True
 
 
 def _unpickled(body: memoryview) -> BaseEstimator:

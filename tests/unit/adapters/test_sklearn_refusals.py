@@ -1,13 +1,17 @@
 """What is said of data that an estimator cannot take."""
 
 import datetime
+import threading
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from omega.adapters.sklearn_models.messages import one_line
-from omega.adapters.sklearn_models.models import SklearnModelExecutor
+from omega.adapters.sklearn_models.models import JoblibModelCodec, SklearnModelExecutor
 from omega.ports.models import InvalidModelInput
 
 EXECUTOR = SklearnModelExecutor()
@@ -82,3 +86,30 @@ def test_gaps_are_taken_where_scikit_learn_takes_them() -> None:
 )
 def test_messages_hold_no_internals(said: str, shown: str) -> None:
     assert one_line(ValueError(said)) == shown
+
+
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (FunctionTransformer(lambda x: x), "FunctionTransformer, parameter func: cannot be stored"),
+        (
+            make_pipeline(FunctionTransformer(lambda x: x), Ridge()),
+            "functiontransformer__func: cannot be stored",
+        ),
+        (Ridge(alpha=threading.Lock()), "Ridge, parameter alpha: cannot be stored"),
+        (Ridge(alpha=nested(5000)), "Ridge, parameter alpha: cannot be stored"),
+    ],
+    ids=["lambda", "nested lambda", "lock", "nested lists"],
+)
+def test_a_model_that_cannot_be_stored_names_the_parameter(model: Any, words: str) -> None:
+    with pytest.raises(InvalidModelInput) as caught:
+        JoblibModelCodec().dump(model)
+    assert words in str(caught.value)
+    assert " at 0x" not in str(caught.value)
