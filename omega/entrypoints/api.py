@@ -15,7 +15,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from attrs import field, frozen
@@ -54,12 +54,12 @@ class Omega:
             settings or settings_module.load(store=store, home=home), bucket=bucket
         )
         self.bucket = self._services.bucket
-        self.datasets = Datasets(self._services.datasets)
+        self.datasets = Datasets(self._services.datasets, DATASET, self._services.datasets)
 
     @cached_property
     def models(self) -> "Models":
         """The models of the bucket."""
-        return Models(self._services.models)
+        return Models(self._services.models, MODEL, self._services.models)
 
     @cached_property
     def runtime(self) -> "Runtime":
@@ -83,8 +83,52 @@ class Omega:
         self._services.close()
 
 
+class _Service(Protocol):
+    """What the services of all resources have."""
+
+    def metadata(self, reference: Reference) -> Metadata: ...
+    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing: ...
+    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None: ...
+
+
 @frozen
-class Datasets:
+class Objects:
+    """What can be done with the objects of every resource."""
+
+    _listed: _Service = field(alias="listed", repr=False)
+    resource: str
+
+    def metadata(self, name: str, *, version: int | None = None) -> Metadata:
+        """Kind, version, times and what else is known about an object.
+
+        Raises: NotFound.
+        """
+        return self._listed.metadata(_reference(name, self.resource, version))
+
+    def list(self, pattern: str | None = None) -> list[str]:
+        """All names that match a shell pattern, in order.
+
+        Names that start with `.` or `_` are listed only by a pattern that does too.
+        """
+        names: list[str] = []
+        while items := self._listed.list(pattern, offset=len(names), limit=1000).items:
+            names += [item.name for item in items]
+        return names
+
+    def page(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
+        """One page of the list, with metadata and the total."""
+        return self._listed.list(pattern, offset=offset, limit=limit)
+
+    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
+        """Remove exactly this object, with all its versions.
+
+        Raises: NotFound, PreconditionFailed.
+        """
+        self._listed.drop(name, precondition=precondition)
+
+
+@frozen
+class Datasets(Objects):
     """Put, get, list and drop datasets. A name may carry a version and columns: `sample@3`, `sample^`,
     `sample[x,y]`.
     """
@@ -153,33 +197,9 @@ class Datasets:
         """
         return self._service.open(_reference(name, DATASET, version), query or Query())
 
-    def metadata(self, name: str, *, version: int | None = None) -> Metadata:
-        """Kind, version, times and shape of a dataset.
-
-        Raises: NotFound.
-        """
-        return self._service.metadata(_reference(name, DATASET, version))
-
-    def list(self, pattern: str | None = None) -> list[str]:
-        """All names that match a shell pattern, in order; names that start with `.` or `_` only by a pattern
-        that does too.
-        """
-        return [item.name for item in _all(self._service, pattern)]
-
-    def page(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
-        """One page of the list, with metadata and the total."""
-        return self._service.list(pattern, offset=offset, limit=limit)
-
-    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
-        """Remove exactly this dataset, with all its versions.
-
-        Raises: NotFound, PreconditionFailed.
-        """
-        self._service.drop(name, precondition=precondition)
-
 
 @frozen
-class Models:
+class Models(Objects):
     """Create, put, get, list and drop models. A name may carry a version: `mymodel@3`, `mymodel^`."""
 
     _service: ModelService = field(alias="service", repr=False)
@@ -205,28 +225,6 @@ class Models:
         Raises: NotFound, Corrupt.
         """
         return self._service.get(_reference(name, MODEL, version))
-
-    def metadata(self, name: str, *, version: int | None = None) -> Metadata:
-        """Kind, version, times, and what the model learned about its input.
-
-        Raises: NotFound.
-        """
-        return self._service.metadata(_reference(name, MODEL, version))
-
-    def list(self, pattern: str | None = None) -> list[str]:
-        """All names that match a shell pattern, in order."""
-        return [item.name for item in _all(self._service, pattern)]
-
-    def page(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
-        """One page of the list, with metadata and the total."""
-        return self._service.list(pattern, offset=offset, limit=limit)
-
-    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
-        """Remove exactly this model, with all its versions.
-
-        Raises: NotFound, PreconditionFailed.
-        """
-        self._service.drop(name, precondition=precondition)
 
 
 @frozen
@@ -314,13 +312,6 @@ def _reference(text: str, resource: str, version: int | None) -> Reference:
     if reference.at is not None or reference.back:
         raise BadInput(f"{text!r} names a version already, and version={version} names another")
     return Reference(reference.name, at=version_number(str(version)), columns=reference.columns)
-
-
-def _all(service: DatasetService | ModelService, pattern: str | None) -> Iterator[Metadata]:
-    offset = 0
-    while items := service.list(pattern, offset=offset, limit=1000).items:
-        yield from items
-        offset += len(items)
 
 
 def _chunks(source: Path | BinaryIO) -> Iterator[bytes]:

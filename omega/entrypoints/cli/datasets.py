@@ -7,6 +7,7 @@ import click
 
 from omega.domain.errors import BadInput
 from omega.entrypoints.cli import output
+from omega.entrypoints.cli.objects import add_common
 from omega.entrypoints.cli.output import common
 
 _SHOWN_ROWS = 20
@@ -17,17 +18,7 @@ def group() -> None:
     """Put, get, list and drop datasets."""
 
 
-@group.command("list")
-@click.argument("pattern", required=False)
-@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0)
-@common
-def list_(
-    pattern: str | None, limit: int, offset: int, store: str | None, bucket: str, as_json: bool
-) -> None:
-    """List datasets whose names match a shell PATTERN."""
-    with output.connected(store, bucket) as omega:
-        output.print_listing(omega.datasets.page(pattern, offset=offset, limit=limit), as_json=as_json)
+add_common(group)
 
 
 @group.command()
@@ -103,27 +94,6 @@ def get(
         with output.writing(path) as file:
             for chunk in output.with_progress(_encoded(reading, path, format_name), description=name):
                 file.write(chunk)
-
-
-@group.command()
-@click.argument("name")
-@common
-def drop(name: str, store: str | None, bucket: str, as_json: bool) -> None:
-    """Remove dataset NAME with all its versions."""
-    with output.connected(store, bucket) as omega:
-        omega.datasets.drop(name)
-        if as_json:
-            output.print_json({"name": name, "dropped": True})
-
-
-@group.command()
-@click.argument("name")
-@click.option("--version", type=click.IntRange(1))
-@common
-def metadata(name: str, version: int | None, store: str | None, bucket: str, as_json: bool) -> None:
-    """Show kind, version, times and shape of dataset NAME."""
-    with output.connected(store, bucket) as omega:
-        output.print_metadata(omega.datasets.metadata(name, version=version), as_json=as_json)
 
 
 def _filter(text: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import click
 
 from omega.domain.errors import BadInput
 from omega.entrypoints.cli import output
+from omega.entrypoints.cli.objects import add_common
 from omega.entrypoints.cli.output import common
 
 
@@ -15,17 +16,7 @@ def group() -> None:
     """Put, get, list and drop models."""
 
 
-@group.command("list")
-@click.argument("pattern", required=False)
-@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
-@click.option("--offset", type=click.IntRange(0), default=0)
-@common
-def list_(
-    pattern: str | None, limit: int, offset: int, store: str | None, bucket: str, as_json: bool
-) -> None:
-    """List models whose names match a shell PATTERN."""
-    with output.connected(store, bucket) as omega:
-        output.print_listing(omega.models.page(pattern, offset=offset, limit=limit), as_json=as_json)
+add_common(group)
 
 
 @group.command()
@@ -60,27 +51,6 @@ def get(name: str, path: Path, version: int | None, store: str | None, bucket: s
             joblib.dump(model, file)
         if as_json:
             output.print_json({"name": name, "file": str(path)})
-
-
-@group.command()
-@click.argument("name")
-@common
-def drop(name: str, store: str | None, bucket: str, as_json: bool) -> None:
-    """Remove model NAME with all its versions."""
-    with output.connected(store, bucket) as omega:
-        omega.models.drop(name)
-        if as_json:
-            output.print_json({"name": name, "dropped": True})
-
-
-@group.command()
-@click.argument("name")
-@click.option("--version", type=click.IntRange(1))
-@common
-def metadata(name: str, version: int | None, store: str | None, bucket: str, as_json: bool) -> None:
-    """Show what model NAME is and what it learned about its input."""
-    with output.connected(store, bucket) as omega:
-        output.print_metadata(omega.models.metadata(name, version=version), as_json=as_json)
 
 
 def _pipeline(spec: str) -> Any:
