@@ -247,7 +247,7 @@ class ModelService:
         return features_of(self.datasets.open(Reference.parse(value, resource=DATASET)), source=source)
 
     def _store(self, model: Any, *, definition: str) -> dict[str, Any]:
-        content = self.codec.dump(model)
+        content = _translated(lambda: self.codec.dump(model))
         payload = self.payloads.write([content])
         return {"content": asdict(payload), "signature": self.signer.sign(content), "definition": definition}
 

@@ -59,7 +59,10 @@ class ModelCodec(Protocol):
     kind: str
 
     def dump(self, model: Any) -> bytes:
-        """The model, whole, as bytes."""
+        """The model, whole, as bytes.
+
+        Raises: InvalidModelInput for a model that cannot be stored, naming the part at fault.
+        """
 
     def load(self, payload: bytes) -> Any:
         """The model that was dumped.

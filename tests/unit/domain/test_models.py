@@ -75,6 +75,10 @@ def test_an_estimator_of_ones_own(world):
     assert models.get(Reference("own")).get_params() == Ridge().get_params()
     with pytest.raises(BadInput):
         models.put("no", object())
+    from sklearn.preprocessing import FunctionTransformer
+
+    with pytest.raises(BadInput, match="func"):
+        models.put("no", FunctionTransformer(func=lambda x: x))
 
 
 def tampered(world: World, change: Any) -> None:
