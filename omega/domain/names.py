@@ -21,13 +21,18 @@ FORBIDDEN: Final = frozenset("\\*?[]^@#:%")
 DATASET: Final = "dataset"
 MODEL: Final = "model"
 
-#: Words that may not be the last segment of a name, because they are actions in the resource's URLs.
+#: The actions of each resource, in URLs and in access rules (`resource/name/action`). None may be the last
+#: segment of a name, so that a URL or a rule can be read in one way only.
 ACTION_WORDS: Final = {
-    DATASET: frozenset[str](),
+    DATASET: frozenset({"delete", "get", "list", "put"}),
     MODEL: frozenset(
         {
+            "create",
             "decision_function",
+            "delete",
             "fit",
+            "list",
+            "metadata",
             "partial_fit",
             "predict",
             "predict_log_proba",

@@ -85,7 +85,7 @@ def connect(settings: Settings, *, bucket: str) -> Services:
             return Catalogue(stores.records, clock, ids, resource, bucket)
 
         def models() -> ModelService:
-            codec, executor = _scikit_learn()
+            codec, executor = _scikit_learn(settings.model_cells)
             return ModelService(catalogue(MODEL), datasets, payloads, ids, codec, executor, signer, loaded)
 
         datasets = DatasetService(catalogue(DATASET), segments, payloads)
@@ -95,7 +95,7 @@ def connect(settings: Settings, *, bucket: str) -> Services:
 
 
 @cache
-def _scikit_learn() -> tuple[ModelCodec, ModelExecutor]:
+def _scikit_learn(max_cells: int) -> tuple[ModelCodec, ModelExecutor]:
     from omega.adapters.sklearn_models.models import JoblibModelCodec, SklearnModelExecutor
 
-    return JoblibModelCodec(), SklearnModelExecutor()
+    return JoblibModelCodec(), SklearnModelExecutor(max_cells=max_cells)

@@ -21,13 +21,16 @@ from omega.entrypoints.limits import Limits
 DEFAULT_BUCKET: Final = "store"
 _PREFIX: Final = "OMEGA_"
 _MAX: Final = "max_"
+_MODEL_NUMBERS: Final = ("model_cache_bytes", "model_cells")
 
 
 @frozen
 class Settings:
     """Everything that can be set; `load` finds the values.
 
-    `store` is `file:///directory` (default: `store` in `home`) or `memory://`. `access_rules` is
+    `store` is `file:///directory` (default: `store` in `home`) or `memory://`. `model_cache_bytes` bounds the
+    models that a process keeps loaded, `model_cells` the numbers that an estimator may be made to allocate and a
+    sparse answer may hold. `access_rules` is
     OMEGA_RESTAPI_FILTER, as it was given.
     """
 
@@ -35,6 +38,7 @@ class Settings:
     store: str
     limits: Limits = field(factory=Limits)
     model_cache_bytes: int = 1 << 30
+    model_cells: int = 50_000_000
     access_rules: str | None = None
 
     @property
@@ -59,8 +63,8 @@ class Settings:
         limits = {
             f"{_PREFIX}{_MAX}{name}".upper(): str(value) for name, value in attrs.asdict(self.limits).items()
         }
-        cache = {f"{_PREFIX}{_MAX}MODEL_CACHE_BYTES": str(self.model_cache_bytes)}
-        os.environ.update({"OMEGA_HOME": str(self.home), "OMEGA_STORE": self.store} | limits | cache)
+        models = {f"{_PREFIX}{_MAX}{name}".upper(): str(getattr(self, name)) for name in _MODEL_NUMBERS}
+        os.environ.update({"OMEGA_HOME": str(self.home), "OMEGA_STORE": self.store} | limits | models)
 
 
 def load(
@@ -74,15 +78,15 @@ def load(
     home = Path(home or environ.get("OMEGA_HOME") or Path.home() / ".omega").expanduser().absolute()
     found = _from_file(home)
     numbers: dict[str, int] = {}
-    for name in (*(f.name for f in attrs.fields(Limits)), "model_cache_bytes"):
+    for name in (*(f.name for f in attrs.fields(Limits)), *_MODEL_NUMBERS):
         key = _MAX + name
         if (text := environ.get(_PREFIX + key.upper())) is not None:
             numbers[name] = _positive(text, f"environment variable {_PREFIX}{key.upper()}")
         elif key in found:
             numbers[name] = _positive(found[key], f"{key} in omega.toml")
-    cache = numbers.pop("model_cache_bytes", 1 << 30)
+    models = {name: numbers.pop(name) for name in _MODEL_NUMBERS if name in numbers}
     store = store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri()
-    settings = Settings(home=home, store=store, limits=Limits(**numbers), model_cache_bytes=cache)
+    settings = Settings(home=home, store=store, limits=Limits(**numbers), **models)
     settings = attrs.evolve(settings, access_rules=environ.get("OMEGA_RESTAPI_FILTER"))
     _ = settings.store_path
     return settings
@@ -100,7 +104,7 @@ def _from_file(home: Path) -> dict[str, Any]:
             found = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"omega.toml is not valid TOML: {error}") from error
-        known = {"store", _MAX + "model_cache_bytes", *(_MAX + f.name for f in attrs.fields(Limits))}
+        known = {"store", *(_MAX + n for n in (*_MODEL_NUMBERS, *(f.name for f in attrs.fields(Limits))))}
         if unknown := sorted(found.keys() - known):
             raise BadInput(
                 f"omega.toml has unknown settings {', '.join(unknown)}: there are {', '.join(sorted(known))}"

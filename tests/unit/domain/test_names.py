@@ -48,6 +48,15 @@ def test_an_action_word_may_not_end_a_model_name():
     assert check_name("fit/folder", resource="model") == "fit/folder"
 
 
+@pytest.mark.parametrize("word", ["list", "get", "put", "delete"])
+def test_an_action_word_may_not_end_a_dataset_name(word):
+    for name in (word, f"folder/{word}"):
+        with pytest.raises(BadInput, match=f"action word '{word}'"):
+            check_name(name, resource="dataset")
+    assert check_name(f"{word}/folder", resource="dataset")
+    assert check_name(f"{word}s", resource="dataset")
+
+
 def test_a_bucket_has_no_folders():
     assert check_bucket("team") == "team"
     with pytest.raises(BadInput, match="illegal bucket name 'a/b'"):

@@ -34,6 +34,7 @@ def test_argument_environment_file_default_in_this_order(tmp_path, monkeypatch):
     assert load(environ=environ).store == "file:///from/environment"
     assert load(environ=environ).limits == Limits(columns=8)
     assert load(environ=environ).model_cache_bytes == 9
+    assert load(environ=environ | {"OMEGA_MAX_MODEL_CELLS": "11"}).model_cells == 11
     assert load(store="memory://", environ=environ).store_path is None
 
 
