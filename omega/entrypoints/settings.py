@@ -29,9 +29,8 @@ class Settings:
     """Everything that can be set; `load` finds the values.
 
     `store` is `file:///directory` (default: `store` in `home`) or `memory://`. `model_cache_bytes` bounds the
-    models that a process keeps loaded, `model_cells` the numbers that an estimator may be made to allocate and a
-    sparse answer may hold. `access_rules` is
-    OMEGA_RESTAPI_FILTER, as it was given.
+    models that a process keeps loaded, `model_cells` the numbers that an estimator may be made to allocate
+    and a sparse answer may hold. `access_rules` is OMEGA_RESTAPI_FILTER, as it was given.
     """
 
     home: Path
@@ -86,8 +85,8 @@ def load(
             numbers[name] = _positive(found[key], f"{key} in omega.toml")
     models = {name: numbers.pop(name) for name in _MODEL_NUMBERS if name in numbers}
     store = store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri()
-    settings = Settings(home=home, store=store, limits=Limits(**numbers), **models)
-    settings = attrs.evolve(settings, access_rules=environ.get("OMEGA_RESTAPI_FILTER"))
+    settings = Settings(home=home, store=store, limits=Limits(**numbers))
+    settings = attrs.evolve(settings, access_rules=environ.get("OMEGA_RESTAPI_FILTER"), **models)
     _ = settings.store_path
     return settings
 
