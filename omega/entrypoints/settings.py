@@ -21,6 +21,8 @@ from omega.entrypoints.limits import Limits
 DEFAULT_BUCKET: Final = "store"
 _PREFIX: Final = "OMEGA_"
 _MAX: Final = "max_"
+MODEL_CACHE_BYTES: Final = 1 << 30
+MODEL_CELLS: Final = 50_000_000
 _MODEL_NUMBERS: Final = ("model_cache_bytes", "model_cells")
 
 
@@ -36,8 +38,8 @@ class Settings:
     home: Path
     store: str
     limits: Limits = field(factory=Limits)
-    model_cache_bytes: int = 1 << 30
-    model_cells: int = 50_000_000
+    model_cache_bytes: int = MODEL_CACHE_BYTES
+    model_cells: int = MODEL_CELLS
     access_rules: str | None = None
 
     @property
@@ -83,10 +85,15 @@ def load(
             numbers[name] = _positive(text, f"environment variable {_PREFIX}{key.upper()}")
         elif key in found:
             numbers[name] = _positive(found[key], f"{key} in omega.toml")
-    models = {name: numbers.pop(name) for name in _MODEL_NUMBERS if name in numbers}
     store = store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri()
-    settings = Settings(home=home, store=store, limits=Limits(**numbers))
-    settings = attrs.evolve(settings, access_rules=environ.get("OMEGA_RESTAPI_FILTER"), **models)
+    settings = Settings(
+        home=home,
+        store=store,
+        model_cache_bytes=numbers.pop("model_cache_bytes", MODEL_CACHE_BYTES),
+        model_cells=numbers.pop("model_cells", MODEL_CELLS),
+        limits=Limits(**numbers),
+        access_rules=environ.get("OMEGA_RESTAPI_FILTER"),
+    )
     _ = settings.store_path
     return settings
 
