@@ -113,7 +113,9 @@ def test_working_with_models(http):
     # The model answers without an action too, and for columns of a dataset.
     http.put(f"{http.base}/dataset/both/", json=pandas_to_apidata(df)).raise_for_status()
     resp = http.get(f"{http.base}/model/mymodel/?datax=both[x]&datay=both[y]")
-    assert resp.status_code == 400
+    assert (resp.status_code, resp.json()["result"]) == (200, answer["result"])
+    assert resp.json()["datay"] == "both[y]"
+    assert http.get(f"{http.base}/model/mymodel/?datax=both[x]&datay=none").status_code == 404
     assert http.get(f"{http.base}/model/mymodel/?datax=both[x]").json()["result"] == answer["result"]
 
 

@@ -81,7 +81,7 @@ class ModelResource:
     def metadata(self, request: Request) -> Response:
         """What a model is and what it learned; with `datax`, its predictions."""
         if request.query.get("datax") is not None:
-            return self._ask("predict")(request)
+            return self._predict(request)
         if request.query.get("datay") is not None:
             raise BadInput("query parameter datay is given without datax")
         name = request.path["name"]
@@ -95,6 +95,13 @@ class ModelResource:
             return Response(304, headers=headers)
         body = {"model": _described(metadata), "resource_uri": fields.resource_uri(MODEL, metadata.name)}
         return Response(200, body, headers)
+
+    def _predict(self, request: Request) -> Response:
+        """The URL without an action: predictions. It may name a `datay` too, which is only looked up."""
+        x, y = self._data(request, self._body(request, _INLINE_FIELDS))
+        if isinstance(y, str):
+            self.omega[fields.bucket(request)].datasets.metadata(y)
+        return self._answered(request, "predict", x, None, shown_y=y)
 
     def drop(self, request: Request) -> Response:
         """Remove a model."""
@@ -129,15 +136,17 @@ class ModelResource:
     def _ask(self, action: str) -> Handler:
         def ask(request: Request) -> Response:
             x, y = self._data(request, self._body(request, _INLINE_FIELDS))
-            answer = self._model(request).ask(action, x, y)
-            shown = _answer(
-                answer.metadata, x, y, result=orjson.Fragment(formats.encode_array(answer.result))
-            )
-            if action.endswith("proba") or action == "decision_function":
-                shown["classes"] = answer.classes
-            return Response(_STATUS[request.method], shown)
+            return self._answered(request, action, x, y)
 
         return ask
+
+    def _answered(self, request: Request, action: str, x: Any, y: Any, *, shown_y: Any = None) -> Response:
+        answer = self._model(request).ask(action, x, y)
+        result = orjson.Fragment(formats.encode_array(answer.result))
+        shown = _answer(answer.metadata, x, y if shown_y is None else shown_y, result=result)
+        if action.endswith("proba") or action == "decision_function":
+            shown["classes"] = answer.classes
+        return Response(_STATUS[request.method], shown)
 
     def _data(self, request: Request, body: Mapping[str, Any]) -> tuple[Any, Any]:
         """`datax` and `datay`: names of datasets from the query, or data from the body."""
