@@ -9,11 +9,11 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 JOBS ?= 2
 
-.PHONY: serve test check lint types unit integration clean
+.PHONY: help serve test check lint types unit integration clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 # A stamp is newer than pyproject.toml once what it names is installed. Debian splits venv out of its Python;
 # where it is missing it is installed (as root), or the error says what to install.
@@ -47,7 +47,9 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/pytest tests/unit -n $(JOBS) -q
 
+# The README's commands are run as printed, and some of them are curl's.
 integration: $(VENV)/.dev
+	@command -v curl >/dev/null || { apt-get update -q && apt-get install -qy curl; }
 	$(BIN)/pytest tests/integration -q
 
 clean:
