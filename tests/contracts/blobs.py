@@ -1,17 +1,16 @@
 """The contract of `omega.ports.blobs.BlobStore`."""
 
 import gc
-import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from omega.ports.blobs import BlobExists, BlobNotFound, BlobStore
+from tests.contracts.machines import run_machine
 
 OpenStore = Callable[[str], BlobStore]
 
@@ -248,21 +247,7 @@ class BlobStoreSuite:
         assert list(store.ids()) == [f"x{n:03}" for n in range(0, 40, 2)]
 
     def test_the_store_behaves_as_a_dict(self, open_store: OpenStore) -> None:
-        names = (f"machine-{n}" for n in itertools.count())
-
-        def machine() -> RuleBasedStateMachine:
-            name = next(names)
-            return _Machine(open_store(name), open_store(name))
-
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=40,
-                stateful_step_count=25,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        run_machine(_Machine, open_store, examples=40, steps=25)
 
 
 class _Machine(RuleBasedStateMachine):

@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from omega.ports.blobs import BlobExists
 from omega.ports.frames import FrameStore, Segment, SegmentCorrupt, SegmentNotFound
+from tests.contracts.machines import run_machine
 
 OpenStore = Callable[[str], FrameStore]
 
@@ -382,21 +383,7 @@ class FrameStoreSuite:
         assert whole(store, [store.write("s0", table=numbers(9))]) == [9]
 
     def test_the_store_behaves_as_a_dict(self, open_store: OpenStore) -> None:
-        names = (f"machine-{n}" for n in itertools.count())
-
-        def machine() -> RuleBasedStateMachine:
-            name = next(names)
-            return _Machine(open_store(name), open_store(name))
-
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=25,
-                stateful_step_count=20,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        run_machine(_Machine, open_store, examples=25, steps=20)
 
 
 class _Machine(RuleBasedStateMachine):

@@ -9,11 +9,11 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from omega.ports.records import Record, RecordConflict, RecordNotFound, RecordPage, RecordStore
+from tests.contracts.machines import run_machine
 
 OpenStore = Callable[[str], RecordStore]
 
@@ -373,21 +373,7 @@ class RecordStoreSuite:
             writing.result()
 
     def test_the_store_behaves_as_a_dict(self, open_store: OpenStore) -> None:
-        names = (f"machine-{n}" for n in itertools.count())
-
-        def machine() -> RuleBasedStateMachine:
-            name = next(names)
-            return _Machine(open_store(name), open_store(name))
-
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=40,
-                stateful_step_count=25,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        run_machine(_Machine, open_store, examples=40, steps=25)
 
 
 def increment(store: RecordStore, times: int) -> None:

@@ -13,13 +13,20 @@ from omega.domain.tabular.values import dumps, loads
 from omega.domain.tabular.zones import NotKeptError
 
 
-@frozen
-class ObjectText(Form):
-    """An object column of `str` and `None` only."""
+class _Objects(Form):
+    """An object column."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(object)
+
+    def decode(self, column: pa.ChunkedArray) -> Values:
+        return object_array(column.to_pylist())
+
+
+@frozen
+class ObjectText(_Objects):
+    """An object column of `str` and `None` only."""
 
     @property
     def arrow(self) -> pa.DataType:
@@ -31,20 +38,13 @@ class ObjectText(Form):
         except UnicodeEncodeError as error:
             raise NotKeptError("it holds text with a lone surrogate") from error
 
-    def decode(self, column: pa.ChunkedArray) -> Values:
-        return object_array(column.to_pylist())
-
     def to_json(self) -> dict[str, Any]:
         return {"object": "text"}
 
 
 @frozen
-class ObjectBytes(Form):
+class ObjectBytes(_Objects):
     """An object column of `bytes` and `None` only."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(object)
 
     @property
     def arrow(self) -> pa.DataType:
@@ -53,24 +53,17 @@ class ObjectBytes(Form):
     def encode(self, values: Values) -> ArrowColumn:
         return pa.array(values, type=pa.large_binary(), from_pandas=False)
 
-    def decode(self, column: pa.ChunkedArray) -> Values:
-        return object_array(column.to_pylist())
-
     def to_json(self) -> dict[str, Any]:
         return {"object": "bytes"}
 
 
 @frozen
-class ObjectValues(Form):
+class ObjectValues(_Objects):
     """An object column of mixed Python values, each as the tagged JSON text of `values.dumps`; `None` is
     null.
     """
 
     fallible = True
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(object)
 
     @property
     def arrow(self) -> pa.DataType:
