@@ -79,9 +79,11 @@ class RecordStore(Protocol):
         Raises: RecordNotFound, or RecordConflict when it has another revision; nothing has changed then.
         """
 
-    def page(self, prefix: str, *, offset: int = 0, limit: int = 1000) -> RecordPage:
-        """Up to `limit` records whose keys start with `prefix`, in key order, after skipping `offset` of
-        them.
+    def page(
+        self, prefix: str, *, offset: int = 0, limit: int = 1000, descending: bool = False
+    ) -> RecordPage:
+        """Up to `limit` records whose keys start with `prefix`, in key order or, `descending`, from the last
+        key to the first, after skipping `offset` of them.
 
         One call sees one state of the store. An empty prefix means all records; none, or an offset past the
         end, gives an empty page with the right total. Negative numbers raise `ValueError`.

@@ -287,6 +287,17 @@ class RecordStoreSuite:
             ]
             assert page.total == 5
 
+    @pytest.mark.parametrize("prefix", ["", "b"])
+    def test_a_descending_page_begins_with_the_last_key(self, store: RecordStore, prefix: str) -> None:
+        for key in ("a", "b0", "b1", "b2", "c"):
+            store.write(key, value={}, expected=None)
+        found = [record.key for record in store.page(prefix).records][::-1]
+        for offset in range(4):
+            for limit in range(4):
+                page = store.page(prefix, offset=offset, limit=limit, descending=True)
+                assert [record.key for record in page.records] == found[offset : offset + limit]
+                assert page.total == len(found)
+
     def test_a_page_has_at_most_1000_records_unless_told(self, store: RecordStore) -> None:
         for n in range(1001):
             store.write(f"{n:04}", value={}, expected=None)
@@ -431,10 +442,12 @@ class _Machine(RuleBasedStateMachine):
         prefix=st.sampled_from(["", "a", "a/", "\ud7ff", "\U0010ffff", "k"]),
         offset=st.integers(0, 4),
         limit=st.integers(0, 4),
+        descending=st.booleans(),
     )
-    def page(self, prefix: str, offset: int, limit: int) -> None:
-        found = [self.model[key] for key in sorted(self.model) if key.startswith(prefix)]
-        page = self.other.page(prefix, offset=offset, limit=limit)
+    def page(self, prefix: str, offset: int, limit: int, descending: bool) -> None:
+        keys = sorted(self.model, reverse=descending)
+        found = [self.model[key] for key in keys if key.startswith(prefix)]
+        page = self.other.page(prefix, offset=offset, limit=limit, descending=descending)
         assert page == RecordPage(tuple(found[offset : offset + limit]), total=len(found))
 
     @invariant()

@@ -102,12 +102,17 @@ class SqliteRecordStore:
                 raise RecordConflict(key)
             db.execute("DELETE FROM record WHERE key = ?", (key,))
 
-    def page(self, prefix: str, *, offset: int = 0, limit: int = 1000) -> RecordPage:
+    def page(
+        self, prefix: str, *, offset: int = 0, limit: int = 1000, descending: bool = False
+    ) -> RecordPage:
         """Some records under a prefix, in key order; see `RecordStore.page`."""
         if offset < 0 or limit < 0:
             raise ValueError(f"offset {offset} and limit {limit} may not be negative")
         where, bounds = _range(prefix)
-        rows = f"SELECT key, revision, value FROM record WHERE {where} ORDER BY key LIMIT ? OFFSET ?"  # noqa: S608
+        order = "DESC" if descending else "ASC"
+        rows = (
+            f"SELECT key, revision, value FROM record WHERE {where} ORDER BY key {order} LIMIT ? OFFSET ?"  # noqa: S608
+        )
         with self._connection() as db, _transaction(db, "DEFERRED"):
             (total,) = db.execute(f"SELECT count(*) FROM record WHERE {where}", bounds).fetchone()  # noqa: S608
             found = db.execute(rows, (*bounds, min(limit, _MAX_ROWS), min(offset, _MAX_ROWS))).fetchall()

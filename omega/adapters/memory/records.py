@@ -50,14 +50,17 @@ class MemoryRecordStore:
             del self._states[key]
             del self._keys[bisect_left(self._keys, key)]
 
-    def page(self, prefix: str, *, offset: int = 0, limit: int = 1000) -> RecordPage:
+    def page(
+        self, prefix: str, *, offset: int = 0, limit: int = 1000, descending: bool = False
+    ) -> RecordPage:
         """Some records under a prefix, in key order; see `RecordStore.page`."""
         if offset < 0 or limit < 0:
             raise ValueError(f"offset {offset} and limit {limit} may not be negative")
         with self._lock:
             first = bisect_left(self._keys, prefix)
             end = bisect_left(self._keys, True, lo=first, key=lambda key: not key.startswith(prefix))
-            keys = self._keys[first + offset : min(end, first + offset + limit)]
+            keys = self._keys[first:end]
+            keys = (keys[::-1] if descending else keys)[offset : offset + limit]
             states = [(key, *self._states[key]) for key in keys]
         return RecordPage(tuple(_record(*state) for state in states), total=end - first)
 
