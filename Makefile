@@ -47,9 +47,16 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/pytest tests/unit -n $(JOBS) -q
 
-# The README's commands are run as printed, and some of them are curl's.
+# The README's commands are run as printed, and some of them are curl's; the queues are tested on servers that
+# the tests start. Debian starts one of its own with each package, but not at runlevel 1.
 integration: $(VENV)/.dev
-	@command -v curl >/dev/null || { apt-get update -q && apt-get install -qy curl; }
+	@missing=; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
+	  missing="$$missing postgresql"; \
+	test -z "$$missing" || { apt-get update -q && \
+	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
 	$(BIN)/pytest tests/integration -q
 
 clean:

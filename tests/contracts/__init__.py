@@ -8,5 +8,5 @@ state machine, which compares the store with a plain dict.
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{port}" for port in ("blobs", "clock", "frames", "ids", "records", "signer"))
+    *(f"{__name__}.{port}" for port in ("blobs", "clock", "frames", "ids", "queue", "records", "signer"))
 )

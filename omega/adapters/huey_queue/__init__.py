@@ -1,0 +1,1 @@
+"""A queue of messages in memory, SQLite, Redis or PostgreSQL, by huey."""
