@@ -8,7 +8,7 @@ that nothing points to. See docs/adr/0001.
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -29,6 +29,8 @@ from omega.ports.records import (
 )
 
 _SCAN = 1000
+#: Machines do not agree on the time to the second.
+_CLOCKS_DIFFER = timedelta(minutes=5)
 _WILDCARDS = "*?["
 MAX_PATTERN_CHARS = 1024
 
@@ -52,13 +54,14 @@ class Head:
 @frozen
 class Version:
     """One immutable state of an object. `uid` is the object's, `payload` says where the content is; `tip` is
-    an id that no other version of any object has.
+    an id that no other version of any object has, `parent` that of the version before.
     """
 
     metadata: Metadata
     uid: str
     tip: str
     payload: JSONObject
+    parent: str | None
 
 
 @frozen
@@ -159,6 +162,34 @@ class Catalogue:
                 raise
             raise Raced(name) from error
         return self._version(name, _head(swung), number, record)
+
+    def made_by(self, head: Head, call: str, *, since: datetime) -> Version | None:
+        """The version of the object that the call with this id has made, if it has: its payload says so under
+        `call`. `since` is when the call was made; versions older than that are not looked at.
+        """
+        name, number, tip = head.key.split("/", 4)[4], head.version, head.tip
+        while number > 0:
+            version = self._version(name, head, number, self._read_version(head, number, tip))
+            if version.payload.get("call") == call:
+                return version
+            if version.metadata.modified < since - _CLOCKS_DIFFER:
+                return None
+            number, tip = number - 1, str(version.parent)
+        return None
+
+    def fence(self, name: str) -> None:
+        """Let no commit succeed that was begun before now: whoever is about to swing the name to a new
+        version has to look at it again first.
+        """
+        while True:
+            try:
+                record = self.records.read(self._key(name))
+                self.records.write(record.key, value=record.value, expected=record.revision)
+            except RecordConflict:
+                continue
+            except RecordNotFound:
+                pass
+            return
 
     def check(self, name: str, head: Head | None, precondition: Precondition) -> None:
         """Nothing, if the object may be written.
@@ -313,7 +344,8 @@ class Catalogue:
             modified=datetime.fromisoformat(value["modified"]),
             attributes=value["attributes"],
         )
-        return Version(metadata, head.uid, record.key.rpartition("/")[2], value["payload"])
+        tip = record.key.rpartition("/")[2]
+        return Version(metadata, head.uid, tip, value["payload"], value["parent"])
 
 
 def _head(record: Record) -> Head:

@@ -38,3 +38,19 @@ class PreconditionFailed(OmegaError):
 
 class Corrupt(OmegaError):
     """What is stored for this object is damaged; other objects are not affected."""
+
+
+class TaskFailed(OmegaError):
+    """A task ended without an answer, through no fault in what was asked."""
+
+
+class TimedOut(TooLarge):
+    """A task took longer than it was allowed."""
+
+
+class Cancelled(Conflict):
+    """A task was cancelled before it had an answer."""
+
+
+class NoWorker(OmegaError):
+    """No worker is there to carry a task out; trying again later may help."""

@@ -19,6 +19,7 @@ from omega.domain.features import Features, as_features, features_of
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import DATASET, Reference, check_name
 from omega.domain.payloads import Payload, Payloads
+from omega.domain.tasks.runs import NO_RUN, Run
 from omega.ports.cache import Cache
 from omega.ports.ids import Ids
 from omega.ports.models import (
@@ -36,6 +37,7 @@ from omega.ports.signer import Signer
 FIT: Final = ("fit", "partial_fit")
 ASK: Final = ("predict", "predict_proba", "predict_log_proba", "transform", "score", "decision_function")
 _ATTEMPTS: Final = 100
+_STEPS: Final = 3
 T = TypeVar("T")
 
 
@@ -110,20 +112,34 @@ class ModelService:
         action: str = "fit",
         classes: Sequence[Any] | None = None,
         precondition: Precondition = ALWAYS,
+        run: Run = NO_RUN,
     ) -> Metadata:
         """Fit the model (`"fit"` anew, `"partial_fit"` further) and store the outcome as its next version.
 
+        A `run` that has been here before, and came as far as its outcome, finds that and makes no other.
+
         Raises: NotFound; BadInput (data that does not fit, an action the model lacks); Conflict when the
-        model was replaced meanwhile; PreconditionFailed.
+        model was replaced meanwhile; PreconditionFailed; what `run.check` raises.
         """
+        head = self.catalogue.head(name)
+        if (made := _made(self.catalogue, head, run)) is not None:
+            return made
         # Before any work: a model that is not there or has moved on need not be fitted to be refused.
-        self.catalogue.check(name, self.catalogue.head(name), precondition)
+        self.catalogue.check(name, head, precondition)
+        run.progress(0, _STEPS, "reading the data")
         x, y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
         features.same_length(x, y)
         for _ in range(_ATTEMPTS):
-            version = self.catalogue.version(Reference(name))
-            draft = self._fitted(version, action, x, y, classes)
-            metadata = self._commit_fit(version, draft, action, precondition)
+            # Of the very head that the fit goes on from: what an earlier attempt commits later shows as
+            # another.
+            head = self.catalogue.head(name)
+            if (made := _made(self.catalogue, head, run)) is not None:
+                return made
+            version = self.catalogue.version_of(head, Reference(name))
+            run.progress(1, _STEPS, "fitting")
+            draft = self._fitted(version, action, x, y, classes, run)
+            run.progress(2, _STEPS, "storing the model")
+            metadata = self._commit_fit(version, draft, action, precondition, run)
             if metadata is not None:
                 return metadata
         raise self._contended(name, None)
@@ -182,7 +198,13 @@ class ModelService:
         return {name: value for name, value in self.executor.describe(model).items() if name not in learned}
 
     def _fitted(
-        self, version: Version, action: str, x: Features, y: Features | None, classes: Sequence[Any] | None
+        self,
+        version: Version,
+        action: str,
+        x: Features,
+        y: Features | None,
+        classes: Sequence[Any] | None,
+        run: Run,
     ) -> Draft:
         """The model of `version`, fitted (further), as the version to be."""
         if action not in FIT:
@@ -202,10 +224,12 @@ class ModelService:
         known = {"fitted": True, **contract, "classes": _recordable(fitted.classes)}
         attributes = {**known, "estimator": self._estimator(fitted.model), **fitted.attributes}
         payload = self._store(fitted.model, definition=version.payload["definition"])
+        if run.id is not None:
+            payload["call"] = run.id
         return Draft(self.codec.kind, payload, attributes)
 
     def _commit_fit(
-        self, version: Version, draft: Draft, action: str, precondition: Precondition
+        self, version: Version, draft: Draft, action: str, precondition: Precondition, run: Run
     ) -> Metadata | None:
         """The outcome's metadata; `None` if it must be fitted again, because it went on from a version that
         is not the last any more.
@@ -216,6 +240,9 @@ class ModelService:
             if head is None or head.uid != version.uid:
                 self._discard(draft.payload)
                 raise NotFound(f"model {name!r} was removed while it was being fitted")
+            if head.tip != tip and (made := _made(self.catalogue, head, run)) is not None:
+                self._discard(draft.payload)
+                return made
             if head.tip != tip:
                 if action == "partial_fit":
                     self._discard(draft.payload)
@@ -227,6 +254,12 @@ class ModelService:
                     self._discard(draft.payload)
                     raise Conflict(f"model {name!r} was replaced while it was being fitted")
                 tip = head.tip
+            try:
+                # After the head was read: whoever ends the run ends it first, and then touches the head.
+                run.check()
+            except BaseException:
+                self._discard(draft.payload)
+                raise
             with suppress(Raced):
                 return self._commit(name, draft, base=head, precondition=precondition)
         raise self._contended(name, draft.payload)
@@ -281,6 +314,25 @@ class ModelService:
     def _contended(self, name: str, payload: Any) -> Conflict:
         self._discard(payload)
         return Conflict(f"model {name!r} is being changed by too many others at once")
+
+
+def fitted_by(catalogue: Catalogue, name: str, run: Run) -> Metadata | None:
+    """The version of a model that a run has made which was cut off; `None` if it has made none, and then it
+    never will: it would have to look at the model once more, and `run.check` would tell it that it is over.
+
+    `run` is over already: its `check` fails for all who ask from now on.
+    """
+    catalogue.fence(name)
+    head = catalogue.peek(name)
+    return None if head is None else _made(catalogue, head, run)
+
+
+def _made(catalogue: Catalogue, head: Head, run: Run) -> Metadata | None:
+    """What this run has made at an earlier attempt."""
+    if run.id is None or run.since is None:
+        return None
+    version = catalogue.made_by(head, run.id, since=run.since)
+    return None if version is None else version.metadata
 
 
 def _recordable(classes: Sequence[Any] | None) -> Sequence[Any] | None:

@@ -1,0 +1,150 @@
+"""The caller's side of tasks: leaving them, asking how they are, ending them."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from attrs import evolve, frozen
+
+from omega.domain.errors import BadInput, Conflict, NotFound
+from omega.domain.payloads import Payloads
+from omega.domain.tasks.endings import Endings
+from omega.domain.tasks.inputs import InputStore
+from omega.domain.tasks.leases import Leases
+from omega.domain.tasks.records import TaskRecords, new_id
+from omega.domain.tasks.task import PENDING, RETRY, STARTED, SUCCESS, Call, Inputs, Policy, Task
+from omega.ports.clock import Clock
+from omega.ports.ids import Ids
+from omega.ports.queue import QueueUnavailable, TaskQueue
+from omega.ports.records import RecordConflict, StoreUnavailable
+
+MAX_TIMEOUT_S = 30 * 86_400
+
+
+@frozen
+class TaskPage:
+    """One page of a list of tasks, and how long the whole list is."""
+
+    items: Sequence[Task]
+    total: int
+
+
+@frozen
+class TaskService:
+    """Submit, see, list and cancel the tasks of one bucket."""
+
+    bucket: str
+    records: TaskRecords
+    inputs: InputStore
+    payloads: Payloads
+    queue: TaskQueue
+    clock: Clock
+    ids: Ids
+    policy: Policy
+    endings: Endings
+    leases: Leases
+
+    def submit(
+        self,
+        resource: str,
+        name: str,
+        action: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        inputs: Inputs | None = None,
+        timeout_s: float | None = None,
+        attempts: int | None = None,
+    ) -> Task:
+        """Leave a call for a worker. `inputs` are the data that it works on, `options` JSON; it may take
+        `timeout_s` seconds and be tried `attempts` times (default: as the policy says).
+
+        Raises: BadInput; QueueUnavailable, StoreFull, StoreUnavailable: there is no task then.
+        """
+        timeout_s = self.policy.timeout_s if timeout_s is None else timeout_s
+        if not 0 < timeout_s <= MAX_TIMEOUT_S:
+            raise BadInput(
+                f"a timeout of {timeout_s:g} s cannot be kept: it must be over 0, and at most {MAX_TIMEOUT_S}"
+            )
+        kept = self.inputs.put(inputs or {})
+        task = Task(
+            self.bucket,
+            new_id(self.ids),
+            Call(resource, name, action, options or {}, kept),
+            self.clock.now(),
+            timeout_s,
+            attempts or self.policy.attempts,
+        )
+        try:
+            task = self.records.create(task)
+        except BaseException:
+            self.inputs.remove(kept)
+            raise
+        return self._queued(task)
+
+    def get(self, id: str) -> Task:
+        """The task as it is now; one that was lost is taken care of first.
+
+        Raises: NotFound.
+        """
+        task = self._find(id)
+        if task.is_lapsed(self.clock.now()):
+            return self.leases.lapse(task) or self._find(id)
+        return task
+
+    def answer(self, task: Task) -> bytes:
+        """What a task that succeeded has answered: JSON.
+
+        Raises: Corrupt; NotFound, if it has expired meanwhile.
+        """
+        assert task.status == SUCCESS and task.result is not None
+        return b"".join(self.payloads.read(task.result, of=f"the result of task {task.id}"))
+
+    def list(self, *, offset: int = 0, limit: int = 20) -> TaskPage:
+        """One page of the tasks, the latest first."""
+        return TaskPage(*self.records.page(self.bucket, offset=offset, limit=limit))
+
+    def cancel(self, id: str) -> Task:
+        """Ask for the end of a task: one that waits ends now, one that is being carried out as soon as its
+        worker sees it. The task as it is then.
+
+        Raises: NotFound; Conflict, where it has ended already.
+        """
+        while True:
+            task = self._find(id)
+            if task.is_final:
+                raise Conflict(f"task {id} has ended already, with status {task.status}")
+            if task.status == PENDING:
+                revoked = self.endings.revoke_unstarted(task)
+                if revoked is not None:
+                    return revoked
+                continue
+            asked = self.records.change(
+                self.bucket,
+                id,
+                lambda task: evolve(task, cancelled=True) if task.status in (STARTED, RETRY) else None,
+            )
+            if asked is None:
+                continue
+            if asked.status == RETRY or asked.is_lapsed(self.clock.now()):
+                return self.endings.settle_orphan(asked) or self._find(id)
+            return asked
+
+    def _find(self, id: str) -> Task:
+        task = self.records.find(self.bucket, id)
+        if task is None:
+            raise NotFound(f"there is no task {id!r} in bucket {self.bucket!r}")
+        return task
+
+    def _queued(self, task: Task) -> Task:
+        try:
+            self.queue.submit({"bucket": task.bucket, "id": task.id})
+        except QueueUnavailable:
+            try:
+                self.records.discard(task)
+            except RecordConflict:
+                # A worker that looked for lost tasks has found it before it was lost.
+                return task
+            with suppress(StoreUnavailable):
+                self.inputs.remove(task.call.inputs)
+            raise
+        return task
