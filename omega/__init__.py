@@ -15,7 +15,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from omega.entrypoints.api import Datasets, Models, Omega, Runtime
+    from omega.entrypoints.api import Datasets, Models, Omega
+    from omega.entrypoints.runtime import Runtime
 
     datasets: Datasets
     models: Models
@@ -23,18 +24,23 @@ if TYPE_CHECKING:
 
 _STORE_ERRORS = ("StoreFull", "StoreUnavailable")
 _FACES = ("datasets", "models", "runtime")
+_QUEUE_ERRORS = ("QueueUnavailable",)
 _ERRORS = (
     "AlreadyExists",
     "BadInput",
+    "Cancelled",
     "Conflict",
     "Corrupt",
+    "NoWorker",
     "NotFitted",
     "NotFound",
     "OmegaError",
     "PreconditionFailed",
+    "TaskFailed",
+    "TimedOut",
     "TooLarge",
 )
-__all__ = ["Omega", *_ERRORS, *_FACES, *_STORE_ERRORS]
+__all__ = ["Omega", *_ERRORS, *_FACES, *_STORE_ERRORS, *_QUEUE_ERRORS]
 _lock = Lock()
 
 
@@ -65,6 +71,10 @@ class _OmegaModule(ModuleType):
             from omega.ports import records
 
             return getattr(records, name)
+        if name in _QUEUE_ERRORS:
+            from omega.ports import queue
+
+            return getattr(queue, name)
         raise AttributeError(f"module 'omega' has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:

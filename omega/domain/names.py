@@ -20,6 +20,9 @@ MAX_NAME_BYTES: Final = 255
 FORBIDDEN: Final = frozenset("\\*?[]^@#:%")
 DATASET: Final = "dataset"
 MODEL: Final = "model"
+JOB: Final = "job"
+SCRIPT: Final = "script"
+NOTEBOOK_SUFFIX: Final = ".ipynb"
 
 #: The actions of each resource, in URLs and in access rules (`resource/name/action`). None may be the last
 #: segment of a name, so that a URL or a rule can be read in one way only.
@@ -41,7 +44,11 @@ ACTION_WORDS: Final = {
             "transform",
         }
     ),
+    JOB: frozenset({"delete", "export", "get", "list", "put", "results", "run", "schedule"}),
+    SCRIPT: frozenset({"delete", "get", "list", "put", "run"}),
 }
+#: In URLs these come before the name of a result, so that no name of a job may begin with them.
+_JOB_PLACES: Final = ("results", "export")
 _REFERENCE = re.compile(
     r"(?P<name>[^\[\]@^]*)(?P<before>@[^\[\]@^]*|\^+)?(?:\[(?P<columns>.*)\])?(?P<after>@[^\[\]@^]*|\^+)?",
     re.DOTALL,
@@ -57,6 +64,21 @@ def check_name(name: str, *, resource: str) -> str:
     if (last := name.rpartition("/")[2]) in ACTION_WORDS[resource]:
         raise BadInput(f"illegal {resource} name {name!r}: its last part may not be the action word {last!r}")
     return name
+
+
+def job_name(name: str) -> str:
+    """The full name of the job that is called `name`, which may be given without its `.ipynb`.
+
+    Raises: BadInput for an illegal name.
+    """
+    stem = name.removesuffix(NOTEBOOK_SUFFIX)
+    check_name(stem or name, resource=JOB)
+    if stem.endswith(NOTEBOOK_SUFFIX):
+        raise BadInput(f"illegal job name {name!r}: it ends in {NOTEBOOK_SUFFIX} twice")
+    if (first := name.partition("/")[0]) in _JOB_PLACES:
+        raise BadInput(f"illegal job name {name!r}: its first part may not be {first!r}")
+    full = name if name.endswith(NOTEBOOK_SUFFIX) else name + NOTEBOOK_SUFFIX
+    return check_name(full, resource=JOB)
 
 
 def check_bucket(name: str) -> str:

@@ -22,8 +22,22 @@ from omega.domain.models import ModelService
 from omega.domain.names import DATASET, MODEL
 from omega.domain.payloads import Payloads
 from omega.domain.segments import Segments
+from omega.domain.tasks import (
+    Endings,
+    InputStore,
+    Leases,
+    Policy,
+    Sweep,
+    Task,
+    TaskRecords,
+    TaskService,
+    Workers,
+)
 from omega.entrypoints.settings import Settings
+from omega.entrypoints.work import Attempt, Work
 from omega.ports.blobs import BlobStore
+from omega.ports.clock import Clock
+from omega.ports.ids import Ids
 from omega.ports.models import ModelCodec, ModelExecutor
 from omega.ports.records import RecordStore
 
@@ -32,20 +46,35 @@ from omega.ports.records import RecordStore
 class Services:
     """The domain's services for one bucket, and the same for another bucket of the same stores.
 
-    `models` are put together at first use: scikit-learn takes a second to import, which `om datasets` need
-    not wait for.
+    `remote` says that somebody chose a queue, so that calls that take long are left to workers.
+
+    What takes long to import, or connects to a server, is put together at first use: `om datasets` need not
+    wait for scikit-learn, nor have a queue.
     """
 
     datasets: DatasetService
     bucket: str
+    remote: bool
     within: Callable[[str], "Services"]
     close: Callable[[], None]
     _make_models: Callable[[], ModelService] = field(alias="make_models", repr=False)
+    _make_tasks: Callable[[], TaskService] = field(alias="make_tasks", repr=False)
+    _make_work: Callable[[], Work] = field(alias="make_work", repr=False)
 
     @cached_property
     def models(self) -> ModelService:
         """Models and what they are asked."""
         return self._make_models()
+
+    @cached_property
+    def tasks(self) -> TaskService:
+        """Calls for workers."""
+        return self._make_tasks()
+
+    @property
+    def work(self) -> Work:
+        """What a worker does, in all buckets."""
+        return self._make_work()
 
 
 @frozen
@@ -80,18 +109,86 @@ def connect(settings: Settings, *, bucket: str) -> Services:
     payloads, signer = Payloads(stores.blobs, ids), HmacSigner(stores.signing_key)
     segments = Segments(ArrowFrameStore(stores.blobs), payloads, ids)
 
-    def within(bucket: str) -> Services:
-        def catalogue(resource: str) -> Catalogue:
-            return Catalogue(stores.records, clock, ids, resource, bucket)
+    def catalogue(resource: str, bucket: str) -> Catalogue:
+        return Catalogue(stores.records, clock, ids, resource, bucket)
 
+    @cache
+    def work() -> Work:
+        return _work(settings, stores.records, payloads, InputStore(segments), clock, ids, within, catalogue)
+
+    def close() -> None:
+        if work.cache_info().currsize:
+            work().close()
+        stores.close()
+
+    def within(bucket: str) -> Services:
         def models() -> ModelService:
             codec, executor = _scikit_learn(settings.model_cells)
-            return ModelService(catalogue(MODEL), datasets, payloads, ids, codec, executor, signer, loaded)
+            return ModelService(
+                catalogue(MODEL, bucket), datasets, payloads, ids, codec, executor, signer, loaded
+            )
 
-        datasets = DatasetService(catalogue(DATASET), segments, payloads)
-        return Services(datasets, bucket, within, stores.close, models)
+        datasets = DatasetService(catalogue(DATASET, bucket), segments, payloads)
+        remote = settings.queue_given and not settings.queue_in_memory
+        return Services(datasets, bucket, remote, within, close, models, lambda: work().tasks(bucket), work)
 
     return within(bucket)
+
+
+def _work(
+    settings: Settings,
+    store: RecordStore,
+    payloads: Payloads,
+    inputs: InputStore,
+    clock: Clock,
+    ids: Ids,
+    within: Callable[[str], Services],
+    catalogue: Callable[[str, str], Catalogue],
+) -> Work:
+    from omega.adapters.huey_queue.queue import UnusableQueueURL, open_queue
+    from omega.entrypoints.actions import ModelActions, outcome
+
+    try:
+        queue = open_queue(settings.queue)
+    except UnusableQueueURL as error:
+        raise BadInput(str(error)) from error
+    policy = Policy(
+        lease_s=settings.task_lease_s,
+        retention_s=settings.task_retention_s,
+        timeout_s=settings.task_timeout_s,
+        result_bytes=settings.result_bytes,
+        # What is carried out in its caller's process ends with that: nobody would try again.
+        attempts=1 if settings.queue_in_memory else Policy().attempts,
+    )
+    records = TaskRecords(store)
+
+    def left_by(task: Task) -> bytes | None:
+        return outcome(catalogue(MODEL, task.bucket), task, Attempt.over(task))
+
+    endings = Endings(records, payloads, inputs, clock, ids, policy, left_by)
+    leases = Leases(records, queue, clock, policy, endings)
+
+    def tasks(bucket: str) -> TaskService:
+        return TaskService(bucket, records, inputs, payloads, queue, clock, ids, policy, endings, leases)
+
+    def perform(task: Task, run: Attempt) -> bytes:
+        return ModelActions(within(task.bucket).models, inputs).perform(task, run)
+
+    return Work(
+        leases=leases,
+        sweep=Sweep(leases),
+        workers=Workers(store, clock),
+        ids=ids,
+        clock=clock,
+        payloads=payloads,
+        policy=policy,
+        queue=queue,
+        consumer=queue,
+        inline=settings.queue_in_memory,
+        tasks=tasks,
+        perform=perform,
+        close=queue.close,
+    )
 
 
 @cache

@@ -8,9 +8,10 @@ the environment.
 import os
 import tomllib
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import attrs
 from attrs import field, frozen
@@ -20,26 +21,44 @@ from omega.entrypoints.limits import Limits
 
 DEFAULT_BUCKET: Final = "store"
 _PREFIX: Final = "OMEGA_"
-_MAX: Final = "max_"
-MODEL_CACHE_BYTES: Final = 1 << 30
-MODEL_CELLS: Final = 50_000_000
-_MODEL_NUMBERS: Final = ("model_cache_bytes", "model_cells")
+_MEMORY: Final = ("memory://", "memory:")
+#: The whole numbers that can be set, by the name of the setting (in `omega.toml`; in the environment with
+#: `OMEGA_` and in capitals): where `Settings` has them.
+_NUMBERS: Final = {
+    **{f"max_{limit.name}": f"limits.{limit.name}" for limit in attrs.fields(Limits)},
+    "max_model_cache_bytes": "model_cache_bytes",
+    "max_model_cells": "model_cells",
+    "max_result_bytes": "result_bytes",
+    "max_task_s": "task_timeout_s",
+    "task_lease_s": "task_lease_s",
+    "task_retention_s": "task_retention_s",
+}
 
 
 @frozen
 class Settings:
     """Everything that can be set; `load` finds the values.
 
-    `store` is `file:///directory` (default: `store` in `home`) or `memory://`. `model_cache_bytes` bounds the
-    models that a process keeps loaded, `model_cells` the numbers that an estimator may be made to allocate
-    and a sparse answer may hold. `access_rules` is OMEGA_RESTAPI_FILTER, as it was given.
+    `store` is `file:///directory` (default: `store` in `home`) or `memory://`. `queue` is `sqlite:///file`
+    (default: in the directory of the store, or in `home`), `redis://...`, `postgresql://...` or `memory://`;
+    `queue_given` says that somebody chose it. `model_cache_bytes` bounds the models that a process keeps
+    loaded, `model_cells` the numbers that an estimator may be made to allocate and a sparse answer may hold,
+    `result_bytes` the answer of a task. A task may take `task_timeout_s` seconds; its result is kept for
+    `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` is
+    OMEGA_RESTAPI_FILTER, as it was given.
     """
 
     home: Path
     store: str
+    queue: str = "memory://"
+    queue_given: bool = False
     limits: Limits = field(factory=Limits)
-    model_cache_bytes: int = MODEL_CACHE_BYTES
-    model_cells: int = MODEL_CELLS
+    model_cache_bytes: int = 1 << 30
+    model_cells: int = 50_000_000
+    result_bytes: int = 256 * 2**20
+    task_timeout_s: int = 86_400
+    task_lease_s: int = 10
+    task_retention_s: int = 86_400
     access_rules: str | None = None
 
     @property
@@ -49,7 +68,7 @@ class Settings:
         Raises: BadInput for another kind of URL.
         """
         parts = urlsplit(self.store)
-        if self.store in ("memory://", "memory:"):
+        if self.store in _MEMORY:
             return None
         if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise BadInput(
@@ -57,19 +76,26 @@ class Settings:
             )
         return Path(unquote(parts.path))
 
+    @property
+    def queue_in_memory(self) -> bool:
+        """Whether tasks are carried out where they are submitted."""
+        return self.queue in _MEMORY
+
     def export(self) -> None:
         """Put these settings into this process's environment, where `load` finds them again, in child
         processes too.
         """
-        limits = {
-            f"{_PREFIX}{_MAX}{name}".upper(): str(value) for name, value in attrs.asdict(self.limits).items()
-        }
-        models = {f"{_PREFIX}{_MAX}{name}".upper(): str(getattr(self, name)) for name in _MODEL_NUMBERS}
-        os.environ.update({"OMEGA_HOME": str(self.home), "OMEGA_STORE": self.store} | limits | models)
+        texts = {"OMEGA_HOME": str(self.home), "OMEGA_STORE": self.store, "OMEGA_QUEUE": self.queue}
+        numbers = {_variable(name): str(attrgetter(place)(self)) for name, place in _NUMBERS.items()}
+        os.environ.update(texts | numbers)
 
 
 def load(
-    *, store: str | None = None, home: str | Path | None = None, environ: Mapping[str, str] | None = None
+    *,
+    store: str | None = None,
+    queue: str | None = None,
+    home: str | Path | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """The settings in force.
 
@@ -79,23 +105,32 @@ def load(
     home = Path(home or environ.get("OMEGA_HOME") or Path.home() / ".omega").expanduser().absolute()
     found = _from_file(home)
     numbers: dict[str, int] = {}
-    for name in (*(f.name for f in attrs.fields(Limits)), *_MODEL_NUMBERS):
-        key = _MAX + name
-        if (text := environ.get(_PREFIX + key.upper())) is not None:
-            numbers[name] = _positive(text, f"environment variable {_PREFIX}{key.upper()}")
-        elif key in found:
-            numbers[name] = _positive(found[key], f"{key} in omega.toml")
-    store = store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri()
+    for name, place in _NUMBERS.items():
+        if (text := environ.get(_variable(name))) is not None:
+            numbers[place] = _positive(text, f"environment variable {_variable(name)}")
+        elif name in found:
+            numbers[place] = _positive(found[name], f"{name} in omega.toml")
+    limits = Limits(**{p.removeprefix("limits."): n for p, n in numbers.items() if p.startswith("limits.")})
+    own: dict[str, Any] = {place: number for place, number in numbers.items() if "." not in place}
     settings = Settings(
         home=home,
-        store=store,
-        model_cache_bytes=numbers.pop("model_cache_bytes", MODEL_CACHE_BYTES),
-        model_cells=numbers.pop("model_cells", MODEL_CELLS),
-        limits=Limits(**numbers),
+        store=store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri(),
+        limits=limits,
         access_rules=environ.get("OMEGA_RESTAPI_FILTER"),
+        **own,
     )
-    _ = settings.store_path
-    return settings
+    if settings.store_path is None:
+        if queue is not None and queue not in _MEMORY:
+            raise BadInput("a memory:// store lives in one process: its queue can only be memory:// too")
+        return settings
+    given = queue or environ.get("OMEGA_QUEUE") or found.get("queue")
+    # By default a file beside the records: whoever finds the store finds the queue.
+    beside = f"sqlite://{quote(str(settings.store_path / 'queue.sqlite'))}"
+    return attrs.evolve(settings, queue=given or beside, queue_given=given is not None)
+
+
+def _variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}"
 
 
 def _from_file(home: Path) -> dict[str, Any]:
@@ -110,13 +145,14 @@ def _from_file(home: Path) -> dict[str, Any]:
             found = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"omega.toml is not valid TOML: {error}") from error
-        known = {"store", *(_MAX + n for n in (*_MODEL_NUMBERS, *(f.name for f in attrs.fields(Limits))))}
+        known = {"store", "queue", *_NUMBERS}
         if unknown := sorted(found.keys() - known):
             raise BadInput(
                 f"omega.toml has unknown settings {', '.join(unknown)}: there are {', '.join(sorted(known))}"
             )
-        if not isinstance(found.get("store", ""), str):
-            raise BadInput(f"store in omega.toml is {found['store']!r}: it must be a URL in quotes")
+        for name in ("store", "queue"):
+            if not isinstance(found.get(name, ""), str):
+                raise BadInput(f"{name} in omega.toml is {found[name]!r}: it must be a URL in quotes")
         return found
     return {}
 

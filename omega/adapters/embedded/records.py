@@ -110,9 +110,7 @@ class SqliteRecordStore:
             raise ValueError(f"offset {offset} and limit {limit} may not be negative")
         where, bounds = _range(prefix)
         order = "DESC" if descending else "ASC"
-        rows = (
-            f"SELECT key, revision, value FROM record WHERE {where} ORDER BY key {order} LIMIT ? OFFSET ?"  # noqa: S608
-        )
+        rows = f"SELECT key, revision, value FROM record WHERE {where} ORDER BY key {order} LIMIT ? OFFSET ?"  # noqa: S608
         with self._connection() as db, _transaction(db, "DEFERRED"):
             (total,) = db.execute(f"SELECT count(*) FROM record WHERE {where}", bounds).fetchone()  # noqa: S608
             found = db.execute(rows, (*bounds, min(limit, _MAX_ROWS), min(offset, _MAX_ROWS))).fetchall()

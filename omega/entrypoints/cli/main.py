@@ -11,7 +11,7 @@ import click
 GROUPS: Final = {
     "datasets": ("omega.entrypoints.cli.datasets", "Put, get, list and drop datasets."),
     "models": ("omega.entrypoints.cli.models", "Put, get, list and drop models."),
-    "runtime": ("omega.entrypoints.cli.runtime", "Serve the REST API; fit models and ask them."),
+    "runtime": ("omega.entrypoints.cli.runtime", "Serve, work, fit models and ask them, see tasks."),
 }
 
 
@@ -47,6 +47,7 @@ def om() -> None:
 def main() -> None:
     """Run `om`: exit code 0 is success, 1 failure (one sentence on standard error), 2 wrong usage."""
     from omega.domain.errors import OmegaError
+    from omega.ports.queue import QueueUnavailable
     from omega.ports.records import StoreFull, StoreUnavailable
 
     try:
@@ -57,6 +58,8 @@ def main() -> None:
         _fail(f"the store is full: {error}")
     except StoreUnavailable as error:
         _fail(f"the store is not available: {error}")
+    except QueueUnavailable as error:
+        _fail(f"the queue is not available: {error}")
     except OSError as error:
         _fail(f"cannot read or write: {error.strerror or error}")
 

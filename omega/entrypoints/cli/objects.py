@@ -8,7 +8,8 @@ from omega.entrypoints.cli import output
 from omega.entrypoints.cli.output import common
 
 if TYPE_CHECKING:
-    from omega.entrypoints.api import Objects, Omega
+    from omega.entrypoints.api import Omega
+    from omega.entrypoints.objects import Objects
 
 
 def add_common(group: click.Group) -> None:

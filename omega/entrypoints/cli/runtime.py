@@ -1,4 +1,4 @@
-"""`om runtime`: the server, and models at work."""
+"""`om runtime`: servers and workers, models at work, and tasks."""
 
 from pathlib import Path
 from typing import Any
@@ -6,51 +6,17 @@ from typing import Any
 import click
 
 from omega.domain.errors import BadInput
-from omega.entrypoints.cli import output
+from omega.entrypoints.cli import output, serving, tasks
 from omega.entrypoints.cli.output import common
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.group("runtime")
 def group() -> None:
-    """Serve the REST API; fit models and ask them."""
+    """Serve the REST API and work for it; fit models and ask them; see tasks."""
 
 
-@group.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
-@click.option(
-    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Server processes."
-)
-@click.option("--store", default=None, help="The store's URL (default: OMEGA_STORE, else in OMEGA_HOME).")
-@click.option("--insecure", is_flag=True, help="Serve on an address that others can reach, without keys.")
-def serve(host: str, port: int, workers: int, store: str | None, insecure: bool) -> None:
-    """Serve the REST API until interrupted."""
-    from omega.entrypoints import settings as settings_module
-    from omega.entrypoints.http.server import serve as serve_http
-
-    if host not in _LOOPBACK and not insecure:
-        raise BadInput(
-            f"{host} can be reached by others, who could read and change everything: "
-            "add --insecure to allow it"
-        )
-    settings = settings_module.load(store=store)
-    if settings.access_rules is not None:
-        raise BadInput(
-            "OMEGA_RESTAPI_FILTER is set, but access rules are not supported yet: refusing to open everything"
-        )
-    if settings.store_path is None and workers > 1:
-        raise BadInput("a memory:// store lives in one process: it cannot be served by several workers")
-    settings.export()
-    address = f"[{host}]" if ":" in host else host
-    serve_http(
-        host=host,
-        port=port,
-        workers=workers,
-        app_factory="omega.entrypoints.http.app:from_environment",
-        ready=lambda: click.echo(f"omega serves http://{address}:{port}/api/v1/ from {settings.store}"),
-    )
+for command in (serving.serve, serving.worker, tasks.status, tasks.tasks, tasks.result, tasks.cancel):
+    group.add_command(command)
 
 
 @group.command()
@@ -70,6 +36,8 @@ def ping(store: str | None, bucket: str, as_json: bool) -> None:
 @click.option(
     "-o", "--output", "path", type=click.Path(path_type=Path), help="Write the result to this file, as JSON."
 )
+@click.option("--async", "leave", is_flag=True, help="Leave it to a worker, and print the id of the task.")
+@click.option("--timeout", type=click.IntRange(1), help="With --async: how many seconds it may take.")
 @common
 def model(
     name: str,
@@ -77,6 +45,8 @@ def model(
     x: str | None,
     y: str | None,
     path: Path | None,
+    leave: bool,
+    timeout: int | None,
     store: str | None,
     bucket: str,
     as_json: bool,
@@ -91,11 +61,17 @@ def model(
     with output.connected(store, bucket) as omega:
         if x is None:
             raise BadInput(f"{action} needs X: a dataset, or a file as @FILE")
-        worker = omega.runtime.model(name)
-        if action in FIT:
-            output.print_metadata(worker.change(action, _data(x), _data(y)), as_json=as_json)
+        runtime = omega.runtime.model(name)
+        if leave:
+            task = runtime.submit(action, _data(x), _data(y), timeout_s=timeout)
+            output.print_json({"task_id": task.id}) if as_json else click.echo(task.id)
             return
-        encoded = formats.encode_array(worker.ask(action, _data(x), _data(y)).result)
+        if timeout is not None:
+            raise BadInput("--timeout is for tasks: add --async")
+        if action in FIT:
+            output.print_metadata(runtime.change(action, _data(x), _data(y)), as_json=as_json)
+            return
+        encoded = formats.encode_array(runtime.ask(action, _data(x), _data(y)).result)
         with output.writing(path) as file:
             file.write(encoded + b"\n")
 

@@ -9,6 +9,7 @@ from omega.entrypoints.api import Omega
 from omega.entrypoints.http.datasets import DatasetResource
 from omega.entrypoints.http.models import ModelResource
 from omega.entrypoints.http.routing import Request, Response, Route, build_app
+from omega.entrypoints.http.tasks import TaskResource
 from omega.entrypoints.limits import Limits
 
 
@@ -18,6 +19,7 @@ def routes(omega: Omega, limits: Limits) -> list[Route]:
         Route("GET", "/api/v1/ping", _ping, summary="Whether the server answers"),
         *DatasetResource(omega, limits).routes(),
         *ModelResource(omega, limits).routes(),
+        *TaskResource(omega).routes(),
     ]
 
 

@@ -24,7 +24,7 @@ from omega.entrypoints.http.errors import (
     standard_headers,
 )
 from omega.entrypoints.http.threads import Threads
-from omega.entrypoints.http.wsgi_call import WSGI, Call, Environ, Part
+from omega.entrypoints.http.wsgi_call import CAN_WAIT, WAIT, WAITED, WSGI, Call, Environ, Part, Waiting
 from omega.ports.records import StoreFull, StoreUnavailable
 
 Message = MutableMapping[str, Any]
@@ -33,6 +33,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger("omega.http")
 _IN_MEMORY_BYTES: Final = 256 * 1024
+_FIRST_LOOK_S: Final = 0.005
+_LONGEST_PAUSE_S: Final = 0.25
 _CLOSE: Final = (("Connection", "close"),)
 
 
@@ -144,10 +146,17 @@ class WSGIBridge:
             self._spooled += spool.size - before
 
     async def _answer(self, environ: Environ, receive: Receive, send: Send) -> None:
-        call = Call(self._app, environ)
+        # The application may write into its environment, and may be called once more.
+        call = Call(self._app, dict(environ))
         try:
             try:
                 part = await self._threads.run(call.start)
+                while (waiting := call.environ.get(WAIT)) is not None:
+                    if not await self._ready(waiting, receive):
+                        return
+                    await self._threads.run(call.close)
+                    call = Call(self._app, environ | {WAITED: waiting})
+                    part = await self._threads.run(call.start)
             except Exception as error:  # noqa: BLE001  logged, and answered with 500: nothing has been sent yet
                 await _send_error(environ, error, send)
                 return
@@ -160,15 +169,32 @@ class WSGIBridge:
             if call.needs_close:
                 await self._threads.run(call.close)
 
+    async def _ready(self, waiting: Waiting, receive: Receive) -> bool:
+        """Wait, in no thread, for what the application waits for; false if the client is gone before that."""
+        gone, pause_s = asyncio.ensure_future(_disconnected(receive)), _FIRST_LOOK_S
+        try:
+            while not gone.done():
+                if await self._threads.run(waiting.ready):
+                    return True
+                await asyncio.wait([gone], timeout=pause_s)
+                pause_s = min(pause_s * 1.3, _LONGEST_PAUSE_S)
+            return False
+        finally:
+            gone.cancel()
+
     async def _stream(self, call: Call, part: Part, receive: Receive, send: Send) -> None:
         """Send part after part. What is raised here ends the connection without the mark of a whole one."""
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
             while not gone.done():
-                async with asyncio.timeout(self._patience.stall_s):
-                    await send({"type": "http.response.body", "body": part.data, "more_body": not part.last})
+                if part.data or part.last:
+                    async with asyncio.timeout(self._patience.stall_s):
+                        message = {"type": "http.response.body", "body": part.data}
+                        await send(message | {"more_body": not part.last})
                 if part.last:
                     return
+                if part.pause_s:
+                    await asyncio.wait([gone], timeout=part.pause_s)
                 part = await self._threads.run(call.next_part)
         except Exception:
             _log.exception("an answer was broken off after it had begun")
@@ -223,6 +249,7 @@ def environ_of(scope: Message) -> Environ:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
+        CAN_WAIT: True,
     }
     for name, value in scope["headers"]:
         if b"_" in name:

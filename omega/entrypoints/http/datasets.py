@@ -19,6 +19,7 @@ from omega.entrypoints.http.bodies import parse_json_object
 from omega.entrypoints.http.errors import Headers
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.limits import Limits
+from omega.entrypoints.uris import resource_uri
 
 _OCTETS: Final = "application/octet-stream"
 _CHUNK_BYTES: Final = 1 << 20
@@ -56,7 +57,7 @@ class DatasetResource:
                 "index": None,
                 "name": None,
                 "orient": None,
-                "resource_uri": fields.resource_uri(DATASET, item.name),
+                "resource_uri": resource_uri(DATASET, item.name),
             }
             for item in listing.items
         ]
@@ -96,7 +97,7 @@ class DatasetResource:
             "kind": metadata.kind,
             "rows": metadata.attributes.get("rows"),
             "version": metadata.version,
-            "resource_uri": fields.resource_uri(DATASET, metadata.name),
+            "resource_uri": resource_uri(DATASET, metadata.name),
         }
         return Response(202, body, (fields.etag(metadata),))
 
@@ -135,7 +136,7 @@ def _frame(reading: Reading, request: Request, headers: Headers) -> Response:
     typed = (*headers, ("Content-Type", format.media_type))
     orient = request.query.get("orient")
     if format.name == "json":
-        uri = fields.resource_uri(DATASET, reading.metadata.name)
+        uri = resource_uri(DATASET, reading.metadata.name)
         body = formats.encode_json_frame(
             reading, orient="dict" if orient is None else orient, resource_uri=uri
         )
@@ -165,7 +166,7 @@ def _payload(reading: Reading, request: Request, headers: Headers) -> Response:
         "index": None,
         "name": metadata.name,
         "orient": None,
-        "resource_uri": fields.resource_uri(DATASET, metadata.name),
+        "resource_uri": resource_uri(DATASET, metadata.name),
         "version": metadata.version,
         "rows": None,
     }

@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from omega.domain import errors as domain
 from omega.entrypoints.formats import errors as formats
-from omega.ports import blobs, frames, models, records
+from omega.ports import blobs, frames, models, queue, records
 
 _log = logging.getLogger("omega.http")
 
@@ -104,6 +104,15 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     domain.NotFitted: _CONFLICT,
     domain.PreconditionFailed: Answer(HTTPStatus.PRECONDITION_FAILED),
     domain.Corrupt: Answer(HTTPStatus.INTERNAL_SERVER_ERROR),
+    domain.TaskFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR),
+    domain.TimedOut: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    domain.Cancelled: _CONFLICT,
+    domain.NoWorker: Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers=(("Retry-After", "10"),)),
+    queue.QueueUnavailable: Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        words=_always("The queue cannot be reached at the moment, and nothing was changed; try again later."),
+        headers=(("Retry-After", "2"),),
+    ),
     records.RecordNotFound: _BUG,
     records.RecordConflict: Answer(
         HTTPStatus.CONFLICT, words=_always("Another request changed this object at the same time; try again.")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from attrs import frozen
 
@@ -17,11 +17,6 @@ MAX_LIMIT: Final = 1000
 #: The query parameters of every list.
 PAGE: Final = frozenset({"limit", "offset", "name"})
 _ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*(?:,|$)')
-
-
-def resource_uri(resource: str, name: str) -> str:
-    """The URI of an object."""
-    return f"/api/v1/{resource}/{quote(name, safe='/')}/"
 
 
 def bucket(request: Request) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
 from attrs import frozen
 
 from omega.domain.errors import BadInput, NotFound
@@ -12,14 +11,17 @@ from omega.domain.metadata import Metadata
 from omega.domain.models import ASK, FIT
 from omega.domain.names import MODEL
 from omega.entrypoints import formats
-from omega.entrypoints.api import Models, Omega, RuntimeModel
-from omega.entrypoints.http import fields
+from omega.entrypoints.actions import model_answer
+from omega.entrypoints.api import Models, Omega
+from omega.entrypoints.http import calls, fields
 from omega.entrypoints.http.bodies import parse_json_object
 from omega.entrypoints.http.errors import MethodNotAllowed
 from omega.entrypoints.http.routing import Handler, Request, Response, Route
 from omega.entrypoints.limits import Limits
+from omega.entrypoints.runtime import RuntimeModel, RuntimeTask
+from omega.entrypoints.uris import resource_uri
 
-_DATA: Final = frozenset({"datax", "datay"})
+_DATA: Final = frozenset({"datax", "datay"}) | calls.QUERY
 _CREATE_FIELDS: Final = frozenset({"name", "pipeline", "replace"})
 _INLINE_FIELDS: Final = formats.JSON_FRAME_FIELDS | _DATA
 _STATUS: Final = {"GET": 200, "HEAD": 200, "PUT": 202, "POST": 201}
@@ -57,7 +59,7 @@ class ModelResource:
         page = fields.page_of(request)
         listing = self._models(request).page(page.pattern, offset=page.offset, limit=page.limit)
         objects = [
-            {"model": _described(item), "resource_uri": fields.resource_uri(MODEL, item.name)}
+            {"model": _described(item), "resource_uri": resource_uri(MODEL, item.name)}
             for item in listing.items
         ]
         return Response(200, page.body(listing, objects, resource=MODEL))
@@ -75,15 +77,15 @@ class ModelResource:
         metadata = self._models(request).create(name, pipeline, replace=replace)
         described = _described(metadata)
         model = {key: described[key] for key in ("bucket", "created", "kind", "name")}
-        location = ("Location", fields.resource_uri(MODEL, name))
+        location = ("Location", resource_uri(MODEL, name))
         return Response(201, {"model": model}, (location, fields.etag(metadata)))
 
     def metadata(self, request: Request) -> Response:
         """What a model is and what it learned; with `datax`, its predictions."""
         if request.query.get("datax") is not None:
             return self._predict(request)
-        if request.query.get("datay") is not None:
-            raise BadInput("query parameter datay is given without datax")
+        if without := sorted(request.query.keys() & (_DATA - {"datax"})):
+            raise BadInput(f"query parameter {without[0]} is given without datax")
         name = request.path["name"]
         try:
             metadata = self._models(request).metadata(name)
@@ -93,15 +95,12 @@ class ModelResource:
         headers = (fields.etag(metadata),)
         if fields.unmodified(request, metadata):
             return Response(304, headers=headers)
-        body = {"model": _described(metadata), "resource_uri": fields.resource_uri(MODEL, metadata.name)}
+        body = {"model": _described(metadata), "resource_uri": resource_uri(MODEL, metadata.name)}
         return Response(200, body, headers)
 
     def _predict(self, request: Request) -> Response:
         """The URL without an action: predictions. It may name a `datay` too, which is only looked up."""
-        x, y = self._data(request, self._body(request, _INLINE_FIELDS))
-        if isinstance(y, str):
-            self.omega[fields.bucket(request)].datasets.metadata(y)
-        return self._answered(request, "predict", x, None, shown_y=y)
+        return self._asked(request, "predict", use_datay=False)
 
     def drop(self, request: Request) -> Response:
         """Remove a model."""
@@ -120,33 +119,38 @@ class ModelResource:
     def _fit(self, action: str) -> Handler:
         known = _INLINE_FIELDS | ({"classes"} if action == "partial_fit" else set())
 
-        def fit(request: Request) -> Response:
+        def submit(request: Request) -> RuntimeTask:
             body = self._body(request, known)
             x, y = self._data(request, body)
-            options: dict[str, Any] = {"precondition": fields.precondition(request)}
-            if (classes := body.get("classes")) is not None:
-                if not isinstance(classes, list):
-                    raise BadInput("field 'classes' must be a list of labels")
-                options["classes"] = classes
-            metadata = self._model(request).change(action, x, y, **options)
-            return Response(202, _answer(metadata, x, y, result="ok"), (fields.etag(metadata),))
+            classes = body.get("classes")
+            if not isinstance(classes, list | None):
+                raise BadInput("field 'classes' must be a list of labels")
+            precondition, timeout_s = fields.precondition(request), calls.timeout_s(request)
+            return self._model(request).submit(
+                action, x, y, classes=classes, precondition=precondition, timeout_s=timeout_s
+            )
 
-        return fit
+        return lambda request: calls.carried_out(request, submit)
 
     def _ask(self, action: str) -> Handler:
-        def ask(request: Request) -> Response:
+        return lambda request: self._asked(request, action)
+
+    def _asked(self, request: Request, action: str, *, use_datay: bool = True) -> Response:
+        """What the model answers. Without `use_datay`, a `datay` is looked up and shown, no more."""
+
+        def submit(request: Request) -> RuntimeTask:
             x, y = self._data(request, self._body(request, _INLINE_FIELDS))
-            return self._answered(request, action, x, y)
+            timeout_s = calls.timeout_s(request)
+            return self._model(request).submit(action, x, y, use_datay=use_datay, timeout_s=timeout_s)
 
-        return ask
-
-    def _answered(self, request: Request, action: str, x: Any, y: Any, *, shown_y: Any = None) -> Response:
-        answer = self._model(request).ask(action, x, y)
-        result = orjson.Fragment(formats.encode_array(answer.result))
-        shown = _answer(answer.metadata, x, y if shown_y is None else shown_y, result=result)
-        if action.endswith("proba") or action == "decision_function":
-            shown["classes"] = answer.classes
-        return Response(_STATUS[request.method], shown)
+        if calls.is_async(request):
+            return calls.carried_out(request, submit)
+        calls.refuse_timeout(request)
+        x, y = self._data(request, self._body(request, _INLINE_FIELDS))
+        if not use_datay and isinstance(y, str):
+            self.omega[fields.bucket(request)].datasets.metadata(y)
+        answer = self._model(request).ask(action, x, y if use_datay else None)
+        return Response(_STATUS[request.method], model_answer(answer, action, {"datax": x, "datay": y}))
 
     def _data(self, request: Request, body: Mapping[str, Any]) -> tuple[Any, Any]:
         """`datax` and `datay`: names of datasets from the query, or data from the body."""
@@ -204,15 +208,4 @@ def _described(metadata: Metadata) -> dict[str, Any]:
         "modified": fields.stamp(metadata.modified),
         "version": metadata.version,
         **metadata.attributes,
-    }
-
-
-def _answer(metadata: Metadata, x: Any, y: Any, *, result: Any) -> dict[str, Any]:
-    return {
-        "model": metadata.name,
-        "datax": x if isinstance(x, str) else None,
-        "datay": y if isinstance(y, str) else None,
-        "result": result,
-        "resource_uri": fields.resource_uri(MODEL, metadata.name),
-        "version": metadata.version,
     }

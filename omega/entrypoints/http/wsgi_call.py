@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 Environ = dict[str, Any]
 WSGI = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -13,12 +13,42 @@ _PART_BYTES: Final = 128 * 1024
 _PART_S: Final = 0.05
 
 
+class Pause(bytes):
+    """A chunk of no bytes that an application gives where it has nothing to say for `seconds`: nothing waits
+    in its thread meanwhile. A server that knows nothing of this asks again at once.
+    """
+
+    seconds: float
+
+    def __new__(cls, seconds: float) -> "Pause":
+        """A pause of this length."""
+        pause = super().__new__(cls)
+        pause.seconds = seconds
+        return pause
+
+
+class Waiting(Protocol):
+    """What an application puts into `environ[WAIT]` in place of an answer that it cannot give yet. Once this
+    is ready, the application is called anew, and finds it in `environ[WAITED]`.
+    """
+
+    def ready(self) -> bool:
+        """Whether it is; asked again and again. Whatever it raises ends the waiting too."""
+
+
+CAN_WAIT: Final = "omega.can_wait"
+WAIT: Final = "omega.wait"
+WAITED: Final = "omega.waited"
+
+
 @frozen
 class Part:
-    """Some bytes of the answer, and whether they are the last."""
+    """Some bytes of the answer, whether they are the last, and how long the next ones are not to be asked
+    for."""
 
     data: bytes
     last: bool
+    pause_s: float = 0.0
 
 
 class Call:
@@ -30,7 +60,7 @@ class Call:
 
     def __init__(self, app: WSGI, environ: Environ) -> None:
         self._app = app
-        self._environ = environ
+        self.environ = environ
         self._written: list[bytes] = []
         self._source: Iterable[bytes] = ()
         self._chunks: Iterator[bytes] = iter(())
@@ -42,13 +72,13 @@ class Call:
 
         Raises: whatever it raises; RuntimeError if it never calls `start_response`.
         """
-        self._source = self._app(self._environ, self._start_response)
+        self._source = self._app(self.environ, self._start_response)
         self._chunks = iter(self._source)
         part = self.next_part()
         if not self.status:
             raise RuntimeError("the application did not call start_response")
         if self._written:
-            part = Part(b"".join((*self._written, part.data)), last=part.last)
+            part = evolve(part, data=b"".join((*self._written, part.data)))
         return part
 
     def next_part(self) -> Part:
@@ -59,6 +89,8 @@ class Call:
         chunks: list[bytes] = []
         size, end = 0, time.monotonic() + _PART_S
         for chunk in self._chunks:
+            if isinstance(chunk, Pause):
+                return Part(_joined(chunks), last=False, pause_s=chunk.seconds)
             if chunk:
                 chunks.append(chunk)
                 size += len(chunk)

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from attrs import define, field
 
+from omega.domain.errors import BadInput
 from omega.entrypoints.http import asgi
 from omega.entrypoints.http.asgi import Patience, WSGIBridge, environ_of
 from omega.entrypoints.http.threads import Threads
+from omega.entrypoints.http.wsgi_call import CAN_WAIT, WAIT, WAITED, Pause
 
 Environ = dict[str, Any]
 
@@ -338,6 +340,125 @@ def test_write_comes_before_the_body(threads: Threads) -> None:
 def test_only_http_is_served(threads: Threads) -> None:
     with pytest.raises(ValueError, match="websocket"):
         run(echo, Client(), threads, {"type": "websocket"})
+
+
+# waiting
+
+
+class Countdown:
+    """What is ready when it has been asked `left` times."""
+
+    def __init__(self, left: int, error: Exception | None = None) -> None:
+        self.left = left
+        self.error = error
+
+    def ready(self) -> bool:
+        self.left -= 1
+        if self.left <= 0 and self.error is not None:
+            raise self.error
+        return self.left <= 0
+
+
+class Patient:
+    """An application that waits for `waiting`, and then answers with what it finds in its environment."""
+
+    def __init__(self, waiting: Countdown) -> None:
+        self.waiting = waiting
+        self.calls: list[Environ] = []
+        self.closed = 0
+
+    def __call__(self, environ: Environ, start_response: Any) -> "Patient":
+        self.calls.append(environ)
+        assert environ[CAN_WAIT]
+        # As bottle does: it must not be seen by the second call.
+        environ["PATH_INFO"] = "changed"
+        start_response("200 OK", [])
+        if len(self.calls) == 1:
+            environ[WAIT] = self.waiting
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([b"waited" if self.calls[-1].get(WAITED) is self.waiting else b"not yet"])
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_an_application_may_wait_before_it_answers(threads: Threads) -> None:
+    app, client = Patient(Countdown(3)), Client([b"body"])
+    run(app, client, threads, scope(content_length="4"))
+    assert (client.status, client.body, client.finished) == (200, b"waited", True)
+    assert app.waiting.left == 0 and app.closed == 2
+    assert [call["CONTENT_LENGTH"] for call in app.calls] == ["4", "4"]
+    # The second call is given what the first one was given.
+    assert WAIT not in app.calls[1]
+
+
+def test_no_thread_waits(threads: Threads) -> None:
+    """More requests wait than there are threads, and others are answered."""
+
+    async def go() -> None:
+        ready = [False]
+        waiting = Countdown(0)
+        waiting.ready = lambda: ready[0]  # type: ignore[method-assign]
+        clients = [Client() for _ in range(10)]
+        app = [Patient(waiting) for _ in clients]
+        bridges = [WSGIBridge(a, threads=threads, max_body_bytes=1) for a in app]
+        tasks = [
+            asyncio.ensure_future(bridge(scope("GET"), client.receive, client.send))
+            for bridge, client in zip(bridges, clients, strict=True)
+        ]
+        other = Client()
+        await WSGIBridge(echo, threads=threads, max_body_bytes=1)(scope("GET"), other.receive, other.send)
+        assert other.status == 201 and not any(client.got for client in clients)
+        ready[0] = True
+        await asyncio.gather(*tasks)
+        assert [client.body for client in clients] == [b"waited"] * 10
+
+    asyncio.run(go())
+
+
+def test_a_wait_that_fails_is_answered(threads: Threads) -> None:
+    client = Client()
+    run(Patient(Countdown(2, BadInput("no such thing"))), client, threads, scope("GET"))
+    assert problem(client, 400) == "no such thing"
+
+
+def test_nobody_waits_for_a_client_that_has_left(threads: Threads) -> None:
+    app, client = Patient(Countdown(1_000_000)), Client(leaves=True)
+    run(app, client, threads, scope("GET"))
+    assert len(app.calls) == 1 and app.closed == 1 and not client.got
+
+
+def test_a_pause_costs_no_thread_and_is_not_sent(threads: Threads) -> None:
+    def app(environ: Environ, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"one"
+        yield Pause(0.001)
+        yield Pause(0.001)
+        yield b"two"
+
+    client = Client()
+    run(app, client, threads, scope("GET"))
+    assert (client.body, client.finished) == (b"onetwo", True)
+    assert [message["body"] for message in client.got[1:]] == [b"one", b"two"]
+
+
+def test_a_long_pause_ends_when_the_client_leaves(threads: Threads) -> None:
+    closed: list[bool] = []
+
+    def app(environ: Environ, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            yield b"one"
+            while True:
+                yield Pause(1000)
+        finally:
+            closed.append(True)
+
+    client = Client(leaves=True)
+    run(app, client, threads, scope("GET"))
+    assert not client.finished and closed == [True]
 
 
 # environ

@@ -1,0 +1,105 @@
+"""`om runtime serve` and `om runtime worker`."""
+
+from contextlib import nullcontext
+
+import click
+
+from omega.domain.errors import BadInput
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_store = click.option(
+    "--store", default=None, help="The store's URL (default: OMEGA_STORE, else in OMEGA_HOME)."
+)
+_queue = click.option(
+    "--queue", default=None, help="The queue's URL (default: OMEGA_QUEUE, else beside the store)."
+)
+_processes = click.option(
+    "--processes", type=click.IntRange(1, 256), default=2, show_default=True, help="Tasks done at once."
+)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Server processes."
+)
+@_processes
+@click.option("--no-worker", is_flag=True, help="Carry out no tasks: `om runtime worker` does, elsewhere.")
+@_store
+@_queue
+@click.option("--insecure", is_flag=True, help="Serve on an address that others can reach, without keys.")
+def serve(
+    host: str,
+    port: int,
+    workers: int,
+    processes: int,
+    no_worker: bool,
+    store: str | None,
+    queue: str | None,
+    insecure: bool,
+) -> None:
+    """Serve the REST API until interrupted, with a worker of its own."""
+    from omega.entrypoints import settings as settings_module
+    from omega.entrypoints.http.server import serve as serve_http
+    from omega.entrypoints.worker.beside import WorkerBeside
+
+    if host not in _LOOPBACK and not insecure:
+        raise BadInput(
+            f"{host} can be reached by others, who could read and change everything: "
+            "add --insecure to allow it"
+        )
+    settings = settings_module.load(store=store, queue=queue)
+    if settings.access_rules is not None:
+        raise BadInput(
+            "OMEGA_RESTAPI_FILTER is set, but access rules are not supported yet: refusing to open everything"
+        )
+    if settings.store_path is None and workers > 1:
+        raise BadInput("a memory:// store lives in one process: it cannot be served by several workers")
+    settings.export()
+    address = f"[{host}]" if ":" in host else host
+    # With a queue in memory, tasks are carried out where they are submitted.
+    alone = no_worker or settings.queue_in_memory
+    with nullcontext() if alone else WorkerBeside(processes):
+        serve_http(
+            host=host,
+            port=port,
+            workers=workers,
+            app_factory="omega.entrypoints.http.app:from_environment",
+            ready=lambda: click.echo(f"omega serves http://{address}:{port}/api/v1/ from {settings.store}"),
+        )
+
+
+@click.command()
+@_processes
+@click.option(
+    "--grace",
+    type=click.IntRange(0),
+    default=30,
+    show_default=True,
+    help="Seconds for tasks under way once it is told to stop.",
+)
+@_store
+@_queue
+def worker(processes: int, grace: int, store: str | None, queue: str | None) -> None:
+    """Carry out tasks until interrupted: on this machine or, with a queue and a store that it can reach, any.
+
+    Ctrl-C or SIGTERM lets tasks under way end; after the grace time, or a second signal, they are handed
+    back.
+    """
+    from omega.entrypoints import settings as settings_module
+    from omega.entrypoints.bootstrap import connect
+    from omega.entrypoints.worker.supervisor import supervise
+
+    settings = settings_module.load(store=store, queue=queue)
+    if settings.queue_in_memory:
+        raise BadInput("a memory:// queue lives in one process: there is nothing for a worker to do")
+    settings.export()
+    work = connect(settings, bucket=settings_module.DEFAULT_BUCKET).work
+    work.queue.size()  # One sentence now is better than a warning every second.
+    supervise(
+        work,
+        processes=processes,
+        grace_s=grace,
+        ready=lambda: click.echo(f"omega works for {settings.store}, {processes} tasks at once"),
+    )

@@ -1,0 +1,68 @@
+"""What can be done with the objects of every resource, in Python."""
+
+from typing import Protocol
+
+from attrs import field, frozen
+
+from omega.domain.errors import BadInput
+from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
+from omega.domain.names import Reference, version_number
+
+
+class _Service(Protocol):
+    """What the services of all resources have."""
+
+    def metadata(self, reference: Reference) -> Metadata: ...
+    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing: ...
+    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None: ...
+
+
+@frozen
+class Objects:
+    """What can be done with the objects of every resource."""
+
+    _listed: _Service = field(alias="listed", repr=False)
+    resource: str
+
+    def metadata(self, name: str, *, version: int | None = None) -> Metadata:
+        """Kind, version, times and what else is known about an object.
+
+        Raises: NotFound.
+        """
+        return self._listed.metadata(reference(name, self.resource, version))
+
+    def list(self, pattern: str | None = None) -> list[str]:
+        """All names that match a shell pattern, in order.
+
+        Names that start with `.` or `_` are listed only by a pattern that does too.
+        """
+        names: list[str] = []
+        while items := self._listed.list(pattern, offset=len(names), limit=1000).items:
+            names += [item.name for item in items]
+        return names
+
+    def page(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
+        """One page of the list, with metadata and the total."""
+        return self._listed.list(pattern, offset=offset, limit=limit)
+
+    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
+        """Remove exactly this object, with all its versions.
+
+        Raises: NotFound, PreconditionFailed.
+        """
+        self._listed.drop(name, precondition=precondition)
+
+
+def reference(text: str, resource: str, version: int | None) -> Reference:
+    """The object that `text` names, at `version` where one is given.
+
+    Raises: BadInput.
+    """
+    if not isinstance(text, str):
+        raise BadInput(f"a {resource} is named by text, not by {type(text).__name__}")
+    found = Reference.parse(text, resource=resource)
+    if version is None:
+        return found
+    if found.at is not None or found.back:
+        raise BadInput(f"{text!r} names a version already, and version={version} names another")
+    return Reference(found.name, at=version_number(str(version)), columns=found.columns)

@@ -1,0 +1,52 @@
+"""The process that carries out tasks, one after the other, as its supervisor tells it."""
+
+import logging
+import os
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+from attrs import asdict
+
+from omega.domain.tasks import LeaseLost, Progress
+from omega.entrypoints import settings
+from omega.entrypoints.bootstrap import connect
+from omega.entrypoints.settings import DEFAULT_BUCKET
+from omega.entrypoints.work import Work
+from omega.entrypoints.worker.messages import encoded, receive, send
+from omega.entrypoints.worker.processes import die_with
+
+
+def main() -> None:
+    """Serve the supervisor at the other end of the socket until it is gone."""
+    die_with(os.getppid())
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    services = connect(settings.load(), bucket=DEFAULT_BUCKET)
+    # The first use imports scikit-learn, which takes a second: better now than in somebody's task.
+    _ = services.models
+    send(connection, {"ready": True})
+    try:
+        while True:
+            _attempt(services.work, connection)
+    except (EOFError, ConnectionError):
+        return
+
+
+def _attempt(work: Work, connection: "Connection[Any, Any]") -> None:
+    wanted = receive(connection)
+
+    def report(progress: Progress) -> None:
+        send(connection, {"progress": asdict(progress)})
+
+    task = work.leases.records.find(wanted["bucket"], wanted["id"])
+    try:
+        if task is None:
+            raise LeaseLost(wanted["id"])
+        send(connection, encoded(work.attempt(task, wanted["holder"], report)))
+    except LeaseLost:
+        send(connection, {"lost": True})
+
+
+if __name__ == "__main__":
+    main()
