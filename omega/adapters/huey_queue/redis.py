@@ -105,6 +105,6 @@ def _options(url: str) -> dict[str, Any]:
         "socket_timeout": _ANSWER_TIMEOUT_S,
         # A command that was sent twice could leave its message twice.
         "retry": Retry(NoBackoff(), 0),
-        # What Redis 6 speaks too. With 3, redis-py does not notice that an idle connection has ended.
+        # With 3, redis-py asks the server for notices, some of which make it wait longer.
         "protocol": 2,
     }
