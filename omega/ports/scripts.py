@@ -43,8 +43,8 @@ class ScriptError:
 class ScriptOutcome:
     """`result` is a JSON value; `failure` and `error` are both `None`, or both there and `result` is `None`.
 
-    `stdout` and `stderr` are what the script's processes wrote there, the beginning of it where that is over
-    the bound, with a last line that says how much is missing; `stderr` has the traceback of what it raised.
+    `stdout` and `stderr` are what the script's processes wrote there, over a published bound the beginning
+    and a last line that says how much is missing; `stderr` has the traceback of what was raised.
     """
 
     result: Any = None
@@ -77,11 +77,10 @@ class ScriptRunner(Protocol):
     ) -> ScriptOutcome:
         """Load the module in a new process, call `run(om, *args, **kwargs)` and wait until the process ends.
 
-        The process has exactly `environment` and a few variables of the runner's, an empty working directory
-        of its own, and no standard input; `om` is made there from `environment`. It and all processes that it
-        starts are killed within 1 s after `timeout_s`, after they hold more than `memory_bytes` together
-        (each page counts once for every process that shares it), and when it ends. None outlives the call,
-        nor the process that made the call.
+        The process has `environment` and a few variables of the runner's, an empty working directory of its
+        own, and no standard input; `om` is made there from `environment`. It and all processes that it starts
+        are killed within 1 s after `timeout_s`, after they hold more than `memory_bytes` together (a page
+        counts for every process that shares it), and when it ends; none outlives the call or the caller.
 
         Whatever the script does is an outcome, never an error of the call. A tuple, an array and a numpy
         number are JSON; NaN, infinities, integers over 64 bits, keys that are not text, other objects and

@@ -38,7 +38,6 @@ def main() -> None:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     child = _start(command)
-    _let_go_of_the_output()
     ended = _wait(child, wake)
     if ended is not None:
         code = os.waitstatus_to_exitcode(ended)
@@ -92,13 +91,6 @@ def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
-
-
-def _let_go_of_the_output() -> None:
-    """Standard output and error have to end when the script's processes do."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
 
 
 def _wait(child: int, wake: int) -> int | None:
