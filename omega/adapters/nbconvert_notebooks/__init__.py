@@ -1,0 +1,1 @@
+"""Notebooks read by nbformat and turned into documents by nbconvert."""

@@ -1,0 +1,1 @@
+"""Notebooks run by papermill, each in processes of its own."""
