@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from omega.entrypoints.api import Datasets, Models, Omega
+    from omega.entrypoints.jobs import Jobs
     from omega.entrypoints.runtime import Runtime
+    from omega.entrypoints.scripts import Scripts
 
     datasets: Datasets
+    jobs: Jobs
     models: Models
     runtime: Runtime
+    scripts: Scripts
 
 _STORE_ERRORS = ("StoreFull", "StoreUnavailable")
-_FACES = ("datasets", "models", "runtime")
+_FACES = ("datasets", "jobs", "models", "runtime", "scripts")
 _QUEUE_ERRORS = ("QueueUnavailable",)
 _ERRORS = (
     "AlreadyExists",
@@ -31,11 +35,13 @@ _ERRORS = (
     "Cancelled",
     "Conflict",
     "Corrupt",
+    "JobFailed",
     "NoWorker",
     "NotFitted",
     "NotFound",
     "OmegaError",
     "PreconditionFailed",
+    "ScriptFailed",
     "TaskFailed",
     "TimedOut",
     "TooLarge",

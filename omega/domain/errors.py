@@ -44,6 +44,14 @@ class TaskFailed(OmegaError):
     """A task ended without an answer, through no fault in what was asked."""
 
 
+class JobFailed(OmegaError):
+    """A job has not come to its end; what came of it is kept."""
+
+
+class ScriptFailed(BadInput):
+    """A script has not come to its end, or returned what JSON cannot hold."""
+
+
 class TimedOut(TooLarge):
     """A task took longer than it was allowed."""
 

@@ -25,18 +25,20 @@ from omega.domain.datasets import DatasetService, Query, Reading
 from omega.domain.errors import BadInput
 from omega.domain.metadata import ALWAYS, Metadata, Precondition
 from omega.domain.models import ModelService
-from omega.domain.names import DATASET, MODEL
+from omega.domain.names import DATASET, JOB, MODEL, SCRIPT
 from omega.entrypoints import settings as settings_module
 from omega.entrypoints.bootstrap import Services, connect
+from omega.entrypoints.jobs import Jobs
 from omega.entrypoints.objects import Objects, reference
 from omega.entrypoints.runtime import Runtime
-from omega.entrypoints.settings import DEFAULT_BUCKET, Settings
+from omega.entrypoints.scripts import Scripts
+from omega.entrypoints.settings import Settings
 
 _CHUNK_BYTES = 1 << 20
 
 
 class Omega:
-    """Datasets, models and the runtime of one bucket of a store.
+    """Datasets, models, jobs, scripts and the runtime of one bucket of a store.
 
     `store` is a URL: `file:///directory`, or `memory://` for tests; `queue` is one too: a fit goes through it
     to a worker if it is given, and is done here if it is `memory://`, or not given. The defaults come from
@@ -48,14 +50,15 @@ class Omega:
         store: str | None = None,
         *,
         queue: str | None = None,
-        bucket: str = DEFAULT_BUCKET,
+        bucket: str | None = None,
         home: str | Path | None = None,
         settings: Settings | None = None,
         services: Services | None = None,
     ) -> None:
-        self._services = services or connect(
-            settings or settings_module.load(store=store, queue=queue, home=home), bucket=bucket
-        )
+        if services is None:
+            settings = settings or settings_module.load(store=store, queue=queue, home=home)
+            services = connect(settings, bucket=bucket or settings.bucket)
+        self._services = services
         self.bucket = self._services.bucket
         self.datasets = Datasets(self._services.datasets, DATASET, self._services.datasets)
 
@@ -63,6 +66,16 @@ class Omega:
     def models(self) -> "Models":
         """The models of the bucket."""
         return Models(self._services.models, MODEL, self._services.models)
+
+    @cached_property
+    def jobs(self) -> "Jobs":
+        """The jobs of the bucket."""
+        return Jobs(self._services.jobs, JOB, self._services.jobs, self._services)
+
+    @cached_property
+    def scripts(self) -> "Scripts":
+        """The scripts of the bucket."""
+        return Scripts(self._services.scripts, SCRIPT, self._services.scripts, self._services)
 
     @cached_property
     def runtime(self) -> "Runtime":

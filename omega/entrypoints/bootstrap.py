@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable
 from functools import cache, cached_property
+from typing import Any
 
 from attrs import field, frozen
 
@@ -17,12 +18,20 @@ from omega.adapters.system.ids import TimeOrderedIds
 from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_or_create_key
 from omega.domain.catalogue import Catalogue
 from omega.domain.datasets import DatasetService
+from omega.domain.documents import Documents
 from omega.domain.errors import BadInput
+from omega.domain.job_runs import JobRuns
+from omega.domain.job_schedules import JobSchedules, Scheduler
+from omega.domain.jobs import KIND as NOTEBOOK
+from omega.domain.jobs import JobService
 from omega.domain.models import ModelService
-from omega.domain.names import DATASET, MODEL
+from omega.domain.names import DATASET, JOB, MODEL, SCRIPT
 from omega.domain.payloads import Payloads
+from omega.domain.scripts import KIND as SCRIPT_KIND
+from omega.domain.scripts import ScriptService
 from omega.domain.segments import Segments
 from omega.domain.tasks import (
+    Answer,
     Endings,
     InputStore,
     Leases,
@@ -33,6 +42,7 @@ from omega.domain.tasks import (
     TaskService,
     Workers,
 )
+from omega.entrypoints import actions
 from omega.entrypoints.settings import Settings
 from omega.entrypoints.work import Attempt, Work
 from omega.ports.blobs import BlobStore
@@ -53,11 +63,14 @@ class Services:
     """
 
     datasets: DatasetService
+    schedules: JobSchedules
     bucket: str
     remote: bool
     within: Callable[[str], "Services"]
     close: Callable[[], None]
     _make_models: Callable[[], ModelService] = field(alias="make_models", repr=False)
+    _make_jobs: Callable[[], JobService] = field(alias="make_jobs", repr=False)
+    _make_scripts: Callable[[], ScriptService] = field(alias="make_scripts", repr=False)
     _make_tasks: Callable[[], TaskService] = field(alias="make_tasks", repr=False)
     _make_work: Callable[[], Work] = field(alias="make_work", repr=False)
 
@@ -65,6 +78,16 @@ class Services:
     def models(self) -> ModelService:
         """Models and what they are asked."""
         return self._make_models()
+
+    @cached_property
+    def jobs(self) -> JobService:
+        """Notebooks and what comes of them."""
+        return self._make_jobs()
+
+    @cached_property
+    def scripts(self) -> ScriptService:
+        """Python modules that are called."""
+        return self._make_scripts()
 
     @cached_property
     def tasks(self) -> TaskService:
@@ -112,9 +135,16 @@ def connect(settings: Settings, *, bucket: str) -> Services:
     def catalogue(resource: str, bucket: str) -> Catalogue:
         return Catalogue(stores.records, clock, ids, resource, bucket)
 
+    def runs(bucket: str) -> JobRuns:
+        return JobRuns(stores.records, payloads, clock, bucket)
+
+    def left_by(task: Task) -> Answer | None:
+        return actions.left_by(catalogue(MODEL, task.bucket), runs(task.bucket), task)
+
     @cache
     def work() -> Work:
-        return _work(settings, stores.records, payloads, InputStore(segments), clock, ids, within, catalogue)
+        inputs = InputStore(segments)
+        return _work(settings, stores.records, payloads, inputs, clock, ids, within, left_by)
 
     def close() -> None:
         if work.cache_info().currsize:
@@ -129,8 +159,36 @@ def connect(settings: Settings, *, bucket: str) -> Services:
             )
 
         datasets = DatasetService(catalogue(DATASET, bucket), segments, payloads)
+
+        def jobs() -> JobService:
+            from omega.adapters.nbconvert_notebooks.notebooks import NbconvertNotebookConverter
+            from omega.adapters.papermill_notebooks.notebooks import PapermillNotebookRunner
+
+            return JobService(
+                Documents(catalogue(JOB, bucket), payloads, NOTEBOOK),
+                runs(bucket),
+                NbconvertNotebookConverter(),
+                PapermillNotebookRunner(),
+                settings.within_a_task(bucket),
+                settings.task_memory_bytes,
+            )
+
+        def scripts() -> ScriptService:
+            from omega.adapters.subprocess_scripts.scripts import SubprocessScriptRunner
+
+            return ScriptService(
+                Documents(catalogue(SCRIPT, bucket), payloads, SCRIPT_KIND),
+                SubprocessScriptRunner(),
+                clock,
+                settings.within_a_task(bucket),
+                settings.task_memory_bytes,
+            )
+
         remote = settings.queue_given and not settings.queue_in_memory
-        return Services(datasets, bucket, remote, within, close, models, lambda: work().tasks(bucket), work)
+        make = {"models": models, "jobs": jobs, "scripts": scripts, "tasks": lambda: work().tasks(bucket)}
+        makers: dict[str, Any] = {f"make_{name}": maker for name, maker in make.items()}
+        schedules = JobSchedules(stores.records, clock, ids, bucket)
+        return Services(datasets, schedules, bucket, remote, within, close, make_work=work, **makers)
 
     return within(bucket)
 
@@ -143,10 +201,9 @@ def _work(
     clock: Clock,
     ids: Ids,
     within: Callable[[str], Services],
-    catalogue: Callable[[str, str], Catalogue],
+    left_by: Callable[[Task], Answer | None],
 ) -> Work:
     from omega.adapters.huey_queue.queue import UnusableQueueURL, open_queue
-    from omega.entrypoints.actions import ModelActions, outcome
 
     try:
         queue = open_queue(settings.queue)
@@ -162,21 +219,19 @@ def _work(
     )
     records = TaskRecords(store)
 
-    def left_by(task: Task) -> bytes | None:
-        return outcome(catalogue(MODEL, task.bucket), task, Attempt.over(task))
-
     endings = Endings(records, payloads, inputs, clock, ids, policy, left_by)
     leases = Leases(records, queue, clock, policy, endings)
 
     def tasks(bucket: str) -> TaskService:
         return TaskService(bucket, records, inputs, payloads, queue, clock, ids, policy, endings, leases)
 
-    def perform(task: Task, run: Attempt) -> bytes:
-        return ModelActions(within(task.bucket).models, inputs).perform(task, run)
+    def perform(task: Task, run: Attempt) -> Answer:
+        return actions.perform(within(task.bucket), inputs, task, run)
 
     return Work(
         leases=leases,
         sweep=Sweep(leases),
+        scheduler=Scheduler(store, clock, ids, tasks),
         workers=Workers(store, clock),
         ids=ids,
         clock=clock,

@@ -13,7 +13,7 @@ from omega.domain.metadata import ALWAYS, Metadata, Precondition
 from omega.domain.models import ASK, FIT, Answer
 from omega.domain.names import DATASET, MODEL, Reference
 from omega.domain.tasks import Policy, Progress, Task, TaskPage, WorkerInfo
-from omega.entrypoints.actions import precondition_option
+from omega.entrypoints.actions.models import precondition_option
 from omega.entrypoints.bootstrap import Services
 from omega.entrypoints.waiting import Waiting, answer_of
 
@@ -63,6 +63,21 @@ class RuntimeTask:
     id: str
     _services: Services = field(alias="services", repr=False)
 
+    @classmethod
+    def submit(cls, services: Services, resource: str, name: str, action: str, **how: Any) -> "RuntimeTask":
+        """Leave a call to a worker; `how` is as for `TaskService.submit`.
+
+        Raises: as `TaskService.submit`.
+        """
+        return cls.submitted(services, services.tasks.submit(resource, name, action, **how))
+
+    @classmethod
+    def submitted(cls, services: Services, task: Task) -> "RuntimeTask":
+        """A task that was just submitted; with a queue in memory it is carried out now."""
+        if services.work.inline:
+            services.work.run_waiting()
+        return cls(task.id, services)
+
     def get(self) -> Task:
         """The task as it is now: status, progress, times.
 
@@ -86,10 +101,20 @@ class RuntimeTask:
         Raises: what the call would have raised; Cancelled; TimeoutError after `timeout_s`; NoWorker, when
         there is no worker for 20 seconds: the task has been cancelled then.
         """
+        return orjson.loads(self.answer(self._ended(timeout_s)))
+
+    def outcome(self, *, timeout_s: float | None = None) -> Any:
+        """As `result`, but of a task that failed and has an answer all the same, as the run of a job has,
+        that answer.
+        """
+        task = self._ended(timeout_s)
+        return orjson.loads(self.answer(task) if task.result is None else self._services.tasks.answer(task))
+
+    def _ended(self, timeout_s: float | None) -> Task:
         task = self.waiting().until_ready(timeout_s=timeout_s)
         if not task.is_final:
             raise TimeoutError(f"task {self.id} has status {task.status} after {timeout_s} s")
-        return orjson.loads(self.answer(task))
+        return task
 
     def waiting(self) -> Waiting:
         """A wait for its end."""
@@ -101,6 +126,10 @@ class RuntimeTask:
         Raises: as `result`.
         """
         return answer_of(task, self._services.tasks)
+
+    def said(self, task: Task) -> bytes:
+        """What this task, as it was at its end, has answered, though it failed."""
+        return self._services.tasks.answer(task)
 
     def cancel(self) -> Task:
         """Ask for its end: the task as it is then. One that is being carried out ends within seconds, as
@@ -205,13 +234,9 @@ class RuntimeModel:
             options["use_datay"] = False
         inputs = {"datax": self._input(x, "datax"), "datay": None if y is None else self._input(y, "datay")}
         self._services.models.metadata(Reference.parse(self.name, resource=MODEL))
-        task = self._services.tasks.submit(
-            MODEL, self.name, action, options=options, inputs=inputs, timeout_s=timeout_s
+        return RuntimeTask.submit(
+            self._services, MODEL, self.name, action, options=options, inputs=inputs, timeout_s=timeout_s
         )
-        work = self._services.work
-        if work.inline:
-            work.run_waiting()
-        return RuntimeTask(task.id, self._services)
 
     def _check_current(self, action: str) -> None:
         if Reference.parse(self.name, resource=MODEL) != Reference(self.name):

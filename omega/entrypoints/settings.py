@@ -29,6 +29,7 @@ _NUMBERS: Final = {
     "max_model_cache_bytes": "model_cache_bytes",
     "max_model_cells": "model_cells",
     "max_result_bytes": "result_bytes",
+    "max_task_memory_bytes": "task_memory_bytes",
     "max_task_s": "task_timeout_s",
     "task_lease_s": "task_lease_s",
     "task_retention_s": "task_retention_s",
@@ -41,11 +42,12 @@ class Settings:
 
     `store` is `file:///directory` (default: `store` in `home`) or `memory://`. `queue` is `sqlite:///file`
     (default: in the directory of the store, or in `home`), `redis://...`, `postgresql://...` or `memory://`;
-    `queue_given` says that somebody chose it. `model_cache_bytes` bounds the models that a process keeps
-    loaded, `model_cells` the numbers that an estimator may be made to allocate and a sparse answer may hold,
-    `result_bytes` the answer of a task. A task may take `task_timeout_s` seconds; its result is kept for
-    `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` is
-    OMEGA_RESTAPI_FILTER, as it was given.
+    `queue_given` says that somebody chose it. `bucket` is where Python and `om` work, unless they say
+    otherwise. A job or script may use `task_memory_bytes`, with all processes that it starts.
+    `model_cache_bytes` bounds the models that a process keeps loaded, `model_cells` the numbers that an
+    estimator may be made to allocate and a sparse answer may hold, `result_bytes` the answer of a task. A
+    task may take `task_timeout_s` seconds; its result is kept for `task_retention_s`; a worker that is not
+    heard of for `task_lease_s` is given up. `access_rules` is OMEGA_RESTAPI_FILTER, as it was given.
     """
 
     home: Path
@@ -56,7 +58,9 @@ class Settings:
     model_cache_bytes: int = 1 << 30
     model_cells: int = 50_000_000
     result_bytes: int = 256 * 2**20
+    bucket: str = DEFAULT_BUCKET
     task_timeout_s: int = 86_400
+    task_memory_bytes: int = 4 << 30
     task_lease_s: int = 10
     task_retention_s: int = 86_400
     access_rules: str | None = None
@@ -81,13 +85,25 @@ class Settings:
         """Whether tasks are carried out where they are submitted."""
         return self.queue in _MEMORY
 
-    def export(self) -> None:
-        """Put these settings into this process's environment, where `load` finds them again, in child
-        processes too.
+    def environment(self) -> dict[str, str]:
+        """The environment in which `load` finds these settings again."""
+        texts = {
+            "OMEGA_HOME": str(self.home),
+            "OMEGA_STORE": self.store,
+            "OMEGA_QUEUE": self.queue,
+            "OMEGA_BUCKET": self.bucket,
+        }
+        return texts | {_variable(name): str(attrgetter(place)(self)) for name, place in _NUMBERS.items()}
+
+    def within_a_task(self, bucket: str) -> dict[str, str]:
+        """The environment of code that a task runs: it is in the task's bucket, and carries out in its own
+        process what it asks for, since the worker that it might wait for may be the one that waits for it.
         """
-        texts = {"OMEGA_HOME": str(self.home), "OMEGA_STORE": self.store, "OMEGA_QUEUE": self.queue}
-        numbers = {_variable(name): str(attrgetter(place)(self)) for name, place in _NUMBERS.items()}
-        os.environ.update(texts | numbers)
+        return attrs.evolve(self, bucket=bucket, queue=_MEMORY[0]).environment()
+
+    def export(self) -> None:
+        """Put these settings into this process's environment, for child processes too."""
+        os.environ.update(self.environment())
 
 
 def load(
@@ -116,6 +132,7 @@ def load(
         home=home,
         store=store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri(),
         limits=limits,
+        bucket=environ.get("OMEGA_BUCKET") or DEFAULT_BUCKET,
         access_rules=environ.get("OMEGA_RESTAPI_FILTER"),
         **own,
     )

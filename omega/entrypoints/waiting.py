@@ -63,11 +63,11 @@ class Waiting:
         return self.task
 
     def answer(self) -> bytes:
-        """The answer of the task, which has ended, as JSON.
+        """The answer of the task, which has ended, as JSON; also of one that failed, if it has one.
 
         Raises: what the call would have raised; Cancelled.
         """
-        return answer_of(self.task, self._tasks)
+        return self._tasks.answer(self.task) if self.task.result else answer_of(self.task, self._tasks)
 
     def _call_off(self) -> None:
         with suppress(Conflict):

@@ -10,8 +10,10 @@ from typing import Final, NoReturn
 from attrs import field, frozen
 
 from omega.domain.errors import OmegaError, TaskFailed, TooLarge
+from omega.domain.job_schedules import Scheduler
 from omega.domain.payloads import Payload, Payloads
 from omega.domain.tasks import (
+    Answer,
     Failure,
     LeaseLost,
     Leases,
@@ -66,9 +68,10 @@ class Done:
 
 @frozen
 class Failed:
-    """The task cannot be carried out; trying again would not help."""
+    """The task cannot be carried out; trying again would not help. What it says all the same is stored."""
 
     failure: Failure
+    answer: Payload | None = None
 
 
 @frozen
@@ -84,11 +87,12 @@ Result = Done | Failed | Again
 @frozen
 class Work:
     """What workers need. `tasks` gives the task service of a bucket, `perform` carries a task out and gives
-    its answer as JSON; `inline` says that tasks are carried out where they are submitted.
+    its answer; `inline` says that tasks are carried out where they are submitted.
     """
 
     leases: Leases
     sweep: Sweep
+    scheduler: Scheduler
     workers: Workers
     ids: Ids
     clock: Clock
@@ -98,7 +102,7 @@ class Work:
     consumer: TaskConsumer
     inline: bool
     tasks: Callable[[str], TaskService]
-    perform: Callable[[Task, Attempt], bytes]
+    perform: Callable[[Task, Attempt], Answer]
     close: Callable[[], None]
 
     def attempt(self, task: Task, holder: str, report: Callable[[Progress], object]) -> Result:
@@ -109,11 +113,11 @@ class Work:
         run = Attempt(task.id, task.created, lambda: self.leases.check(task, holder=holder), report)
         try:
             answer = self.perform(task, run)
-            if len(answer) > self.policy.result_bytes:
-                raise TooLarge(
-                    f"the result has {len(answer):,} bytes, the limit is {self.policy.result_bytes:,}"
-                )
-            return Done(self.payloads.write([answer]))
+            size = len(answer.content)
+            if size > self.policy.result_bytes:
+                raise TooLarge(f"the result has {size:,} bytes, the limit is {self.policy.result_bytes:,}")
+            stored = self.payloads.write([answer.content])
+            return Done(stored) if answer.failure is None else Failed(answer.failure, stored)
         except StoreUnavailable as error:
             return Again(Failure.of(error))
         except (OmegaError, StoreFull) as error:
@@ -177,5 +181,7 @@ class Work:
         match result:
             case Done(answer):
                 self.leases.endings.succeed(task, holder, answer)
-            case Failed(failure) | Again(failure):
+            case Failed(failure, said):
+                self.leases.endings.fail(task, holder, failure, said)
+            case Again(failure):
                 self.leases.endings.fail(task, holder, failure)

@@ -18,11 +18,13 @@ from omega.adapters.sklearn_models.models import JoblibModelCodec, SklearnModelE
 from omega.adapters.system.signer import HmacSigner
 from omega.domain.catalogue import Catalogue
 from omega.domain.datasets import DatasetService
+from omega.domain.job_schedules import Scheduler
 from omega.domain.models import ModelService
 from omega.domain.names import DATASET, MODEL
 from omega.domain.payloads import Payloads
 from omega.domain.segments import Segments
 from omega.domain.tasks import (
+    Answer,
     Endings,
     InputStore,
     Leases,
@@ -33,7 +35,7 @@ from omega.domain.tasks import (
     TaskService,
     Workers,
 )
-from omega.entrypoints.actions import ModelActions, outcome
+from omega.entrypoints.actions.models import ModelActions, left_by
 from omega.entrypoints.work import Attempt, Work
 from omega.ports.models import Fitted
 
@@ -158,7 +160,7 @@ class World:
             self.clock,
             self.ids,
             self.policy,
-            lambda task: outcome(self.catalogue(MODEL, task.bucket), task, Attempt.over(task)),
+            lambda task: left_by(self.catalogue(MODEL, task.bucket), task, Attempt.over(task)),
         )
 
     def leases(self) -> Leases:
@@ -184,12 +186,13 @@ class World:
     def work(self) -> Work:
         leases = self.leases()
 
-        def perform(task: Task, run: Attempt) -> bytes:
+        def perform(task: Task, run: Attempt) -> Answer:
             return ModelActions(self.models(task.bucket), self.inputs()).perform(task, run)
 
         return Work(
             leases=leases,
             sweep=Sweep(leases),
+            scheduler=Scheduler(self.records, self.clock, self.ids, self.tasks),
             workers=self.workers(),
             ids=self.ids,
             clock=self.clock,

@@ -9,14 +9,25 @@ from omega.domain.errors import Cancelled, NotFound, OmegaError
 from omega.domain.payloads import Payload, Payloads
 from omega.domain.tasks.inputs import InputStore
 from omega.domain.tasks.records import TaskRecords
-from omega.domain.tasks.task import FAILURE, PENDING, RETRY, REVOKED, STARTED, SUCCESS, Failure, Policy, Task
+from omega.domain.tasks.task import (
+    FAILURE,
+    PENDING,
+    RETRY,
+    REVOKED,
+    STARTED,
+    SUCCESS,
+    Answer,
+    Failure,
+    Policy,
+    Task,
+)
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
 from omega.ports.records import StoreUnavailable
 
 #: What an attempt that was cut off has made all the same: its answer, or `None`; afterwards it can make
 #: nothing any more.
-Outcome = Callable[[Task], bytes | None]
+Outcome = Callable[[Task], Answer | None]
 
 
 class LeaseLost(Exception):
@@ -41,21 +52,17 @@ class Endings:
 
         Raises: LeaseLost; the answer has been removed then.
         """
-        try:
-            return self._end(task, holder, status=SUCCESS, result=answer)
-        except LeaseLost:
-            current = self.records.find(task.bucket, task.id)
-            if current is not None and current.result == answer:
-                return self._closed(current)
-            self.payloads.remove([answer.id])
-            raise
+        return self._answered(task, holder, answer, None)
 
-    def fail(self, task: Task, holder: str, failure: Failure) -> Task:
+    def fail(self, task: Task, holder: str, failure: Failure, answer: Payload | None = None) -> Task:
         """End the task with a failure that its attempt has met, or as what is true all the same: it may have
-        made its outcome before that, or at an earlier attempt.
+        made its outcome before that, or at an earlier attempt. An attempt that came to its end and says so in
+        an answer, which has been stored, has made that.
 
-        Raises: LeaseLost.
+        Raises: LeaseLost; the answer has been removed then.
         """
+        if answer is not None:
+            return self._answered(task, holder, answer, failure)
         return self.settle(task, holder, None if failure.name == Cancelled.__name__ else failure)
 
     def settle(self, task: Task, holder: str, failure: Failure | None) -> Task:
@@ -65,14 +72,14 @@ class Endings:
         Raises: LeaseLost.
         """
         try:
-            answer = self.outcome(task)
+            left = self.outcome(task)
         except NotFound:
             # The object is gone, and whatever was made of it.
-            answer = None
+            left = None
         except OmegaError as error:
-            answer, failure = None, failure or Failure.of(error)
-        if answer is not None:
-            return self.succeed(task, holder, self.payloads.write([answer]))
+            left, failure = None, failure or Failure.of(error)
+        if left is not None:
+            return self._answered(task, holder, self.payloads.write([left.content]), left.failure)
         return self._end(task, holder, status=FAILURE if failure else REVOKED, failure=failure)
 
     def settle_orphan(self, task: Task) -> Task | None:
@@ -111,6 +118,17 @@ class Endings:
         self.inputs.remove(task.call.inputs)
         if task.result is not None:
             self.payloads.remove([task.result.id])
+
+    def _answered(self, task: Task, holder: str, answer: Payload, failure: Failure | None) -> Task:
+        try:
+            status = FAILURE if failure else SUCCESS
+            return self._end(task, holder, status=status, result=answer, failure=failure)
+        except LeaseLost:
+            current = self.records.find(task.bucket, task.id)
+            if current is not None and current.result == answer:
+                return self._closed(current)
+            self.payloads.remove([answer.id])
+            raise
 
     def _taken(self, task: Task, holder: str) -> Task | None:
         now = self.clock.now()

@@ -34,12 +34,20 @@ _STRAY_AFTER: Final = timedelta(minutes=10)
 
 
 def new_id(ids: Ids) -> str:
-    """A fresh id in the form of a UUID, version 7 (RFC 9562, 5.7): the time, then chance."""
+    """A fresh id."""
     number = 0
     for digit in ids.new():
         number = number << 5 | _BASE32.index(digit)
+    return task_id(number >> 80, number)
+
+
+def task_id(time_ms: int, chance: int) -> str:
+    """The id in the form of a UUID, version 7 (RFC 9562, 5.7), made of a time in milliseconds since 1970 and
+    the lower 80 bits of `chance`.
+    """
+    number = time_ms % (1 << 48) << 80 | chance % (1 << 80)
     number = number & ~(0xF << 76) & ~(0b11 << 62) | 0x7 << 76 | 0b10 << 62
-    text = f"{number & (1 << 128) - 1:032x}"
+    text = f"{number:032x}"
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
@@ -52,13 +60,14 @@ class TaskRecords:
     def create(self, task: Task) -> Task:
         """Write a task that is not there yet.
 
-        Raises: StoreFull, StoreUnavailable; what is left then is an index entry that points to nothing.
+        Raises: RecordConflict, where there is one with this id; StoreFull, StoreUnavailable; what is left
+        then is an index entry that points to nothing.
         """
         self._enter(task)
         try:
             return _task(self.store.write(_key(task), value=written(task), expected=None))
         finally:
-            # Whoever was held up until now has been taken for dead.
+            # Whoever was held up until now may have been taken for dead.
             with suppress(StoreUnavailable, StoreFull):
                 self._enter(task)
 
@@ -150,19 +159,29 @@ class TaskRecords:
         self._remove(_ended_key(task))
 
     def _enter(self, task: Task) -> None:
-        try:
-            self.store.read(_open_key(task.id))
-        except RecordNotFound:
-            entry = {"bucket": task.bucket, "created": task.created.isoformat()}
+        """See that the task has its entry, and that nobody is about to remove that."""
+        key, value = _open_key(task.id), {"bucket": task.bucket, "created": task.created.isoformat()}
+        while True:
+            try:
+                entry = self.store.read(key)
+                if "stray" not in entry.value:
+                    return
+                expected: str | None = entry.revision
+            except RecordNotFound:
+                expected = None
             with suppress(RecordConflict):
-                self.store.write(_open_key(task.id), value=entry, expected=None)
+                self.store.write(key, value=value, expected=expected)
+                return
 
     def _remove_stray(self, entry: Record) -> None:
-        self._remove(entry.key)
-        # A task that was written before that is found here; one that is written after it enters itself.
-        task = self.find(entry.value["bucket"], entry.key.partition("/")[2])
-        if task is not None:
-            self._enter(task)
+        """Mark an entry without a task, or remove it, if it was marked by the time that the task was looked
+        for: one that is written after the mark is entered again, one that was written before is found.
+        """
+        with suppress(RecordNotFound, RecordConflict):
+            if "stray" in entry.value:
+                self.store.remove(entry.key, expected=entry.revision)
+            else:
+                self.store.write(entry.key, value={**entry.value, "stray": True}, expected=entry.revision)
 
     def _remove(self, key: str) -> None:
         with suppress(RecordNotFound, RecordConflict):

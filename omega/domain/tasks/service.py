@@ -12,7 +12,7 @@ from omega.domain.tasks.endings import Endings
 from omega.domain.tasks.inputs import InputStore
 from omega.domain.tasks.leases import Leases
 from omega.domain.tasks.records import TaskRecords, new_id
-from omega.domain.tasks.task import PENDING, RETRY, STARTED, SUCCESS, Call, Inputs, Policy, Task
+from omega.domain.tasks.task import PENDING, RETRY, STARTED, Call, Inputs, Policy, Task
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
 from omega.ports.queue import QueueUnavailable, TaskQueue
@@ -54,11 +54,13 @@ class TaskService:
         inputs: Inputs | None = None,
         timeout_s: float | None = None,
         attempts: int | None = None,
+        id: str | None = None,
     ) -> Task:
         """Leave a call for a worker. `inputs` are the data that it works on, `options` JSON; it may take
         `timeout_s` seconds and be tried `attempts` times (default: as the policy says).
 
-        Raises: BadInput; QueueUnavailable, StoreFull, StoreUnavailable: there is no task then.
+        Raises: BadInput; RecordConflict, where there is a task with this `id`; QueueUnavailable, StoreFull,
+        StoreUnavailable: there is no task then.
         """
         timeout_s = self.policy.timeout_s if timeout_s is None else timeout_s
         if not 0 < timeout_s <= MAX_TIMEOUT_S:
@@ -68,7 +70,7 @@ class TaskService:
         kept = self.inputs.put(inputs or {})
         task = Task(
             self.bucket,
-            new_id(self.ids),
+            id or new_id(self.ids),
             Call(resource, name, action, options or {}, kept),
             self.clock.now(),
             timeout_s,
@@ -92,11 +94,11 @@ class TaskService:
         return task
 
     def answer(self, task: Task) -> bytes:
-        """What a task that succeeded has answered: JSON.
+        """What a task has answered: JSON. One that succeeded always has, one that failed may have (`result`).
 
         Raises: Corrupt; NotFound, if it has expired meanwhile.
         """
-        assert task.status == SUCCESS and task.result is not None
+        assert task.result is not None
         return b"".join(self.payloads.read(task.result, of=f"the result of task {task.id}"))
 
     def list(self, *, offset: int = 0, limit: int = 20) -> TaskPage:

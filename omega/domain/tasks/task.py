@@ -84,6 +84,14 @@ _ERRORS: Final[Mapping[str, type[Exception]]] = {
 
 
 @frozen
+class Answer:
+    """What a task answers with, as JSON; it may answer and have failed all the same."""
+
+    content: bytes = field(repr=False)
+    failure: Failure | None = None
+
+
+@frozen
 class Policy:
     """What holds for all tasks. Lengths of time in seconds, sizes in bytes.
 

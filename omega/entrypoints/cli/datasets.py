@@ -37,7 +37,7 @@ def put(
     replace: bool,
     format_name: str | None,
     store: str | None,
-    bucket: str,
+    bucket: str | None,
     as_json: bool,
 ) -> None:
     """Store FILE (`-`: standard input) as dataset NAME.
@@ -76,7 +76,7 @@ def get(
     version: int | None,
     where: tuple[str, ...],
     store: str | None,
-    bucket: str,
+    bucket: str | None,
     as_json: bool,
     **selection: Any,
 ) -> None:

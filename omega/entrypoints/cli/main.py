@@ -11,6 +11,8 @@ import click
 GROUPS: Final = {
     "datasets": ("omega.entrypoints.cli.datasets", "Put, get, list and drop datasets."),
     "models": ("omega.entrypoints.cli.models", "Put, get, list and drop models."),
+    "jobs": ("omega.entrypoints.cli.jobs", "Put, get, list, report and drop jobs (notebooks)."),
+    "scripts": ("omega.entrypoints.cli.scripts", "Put, get, list and drop scripts."),
     "runtime": ("omega.entrypoints.cli.runtime", "Serve, work, fit models and ask them, see tasks."),
 }
 

@@ -24,7 +24,7 @@ add_common(group)
 @click.argument("name")
 @click.option("--replace", is_flag=True, help="Make the next version of a model that is there.")
 @common
-def put(spec: str, name: str, replace: bool, store: str | None, bucket: str, as_json: bool) -> None:
+def put(spec: str, name: str, replace: bool, store: str | None, bucket: str | None, as_json: bool) -> None:
     """Create model NAME from SPEC.
 
     SPEC is a JSON file, JSON itself ('[["StandardScaler", {}], ["Ridge", {"alpha": 2}]]'), or one class name
@@ -41,7 +41,9 @@ def put(spec: str, name: str, replace: bool, store: str | None, bucket: str, as_
 )
 @click.option("--version", type=click.IntRange(1))
 @common
-def get(name: str, path: Path, version: int | None, store: str | None, bucket: str, as_json: bool) -> None:
+def get(
+    name: str, path: Path, version: int | None, store: str | None, bucket: str | None, as_json: bool
+) -> None:
     """Write the estimator of model NAME to a joblib file (`joblib.load` reads it)."""
     import joblib
 

@@ -24,7 +24,7 @@ def add_common(group: click.Group) -> None:
     @click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
     @click.option("--offset", type=click.IntRange(0), default=0)
     @common
-    def list_(pattern: str | None, store: str | None, bucket: str, as_json: bool, **page: Any) -> None:
+    def list_(pattern: str | None, store: str | None, bucket: str | None, as_json: bool, **page: Any) -> None:
         with output.connected(store, bucket) as omega:
             output.print_listing(objects(omega).page(pattern, **page), as_json=as_json)
 
@@ -32,14 +32,16 @@ def add_common(group: click.Group) -> None:
     @click.argument("name")
     @click.option("--version", type=click.IntRange(1))
     @common
-    def metadata(name: str, version: int | None, store: str | None, bucket: str, as_json: bool) -> None:
+    def metadata(
+        name: str, version: int | None, store: str | None, bucket: str | None, as_json: bool
+    ) -> None:
         with output.connected(store, bucket) as omega:
             output.print_metadata(objects(omega).metadata(name, version=version), as_json=as_json)
 
     @group.command(help="Remove NAME with all its versions.")
     @click.argument("name")
     @common
-    def drop(name: str, store: str | None, bucket: str, as_json: bool) -> None:
+    def drop(name: str, store: str | None, bucket: str | None, as_json: bool) -> None:
         with output.connected(store, bucket) as omega:
             objects(omega).drop(name)
             if as_json:

@@ -25,7 +25,7 @@ def common(command: F) -> F:
     """The options that every command has: `--store`, `--bucket`, `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option("--bucket", default="store", show_default=True, help="The bucket."),
+        click.option("--bucket", default=None, help="The bucket (default: OMEGA_BUCKET, else 'store')."),
         click.option(
             "--store", default=None, help="The store's URL (default: OMEGA_STORE, else in OMEGA_HOME)."
         ),
@@ -35,7 +35,7 @@ def common(command: F) -> F:
 
 
 @contextmanager
-def connected(store: str | None, bucket: str) -> Iterator["Omega"]:
+def connected(store: str | None, bucket: str | None) -> Iterator["Omega"]:
     """Omega on the store that the options name."""
     from omega.entrypoints.api import Omega
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from omega.domain.errors import BadInput
-from omega.entrypoints.cli import output, serving, tasks
+from omega.entrypoints.cli import output, runs, serving, tasks
 from omega.entrypoints.cli.output import common
 
 
@@ -15,13 +15,22 @@ def group() -> None:
     """Serve the REST API and work for it; fit models and ask them; see tasks."""
 
 
-for command in (serving.serve, serving.worker, tasks.status, tasks.tasks, tasks.result, tasks.cancel):
+for command in (
+    serving.serve,
+    serving.worker,
+    runs.job,
+    runs.script,
+    tasks.status,
+    tasks.tasks,
+    tasks.result,
+    tasks.cancel,
+):
     group.add_command(command)
 
 
 @group.command()
 @common
-def ping(store: str | None, bucket: str, as_json: bool) -> None:
+def ping(store: str | None, bucket: str | None, as_json: bool) -> None:
     """Check that the store can be reached."""
     with output.connected(store, bucket) as omega:
         omega.datasets.page(limit=1)
@@ -48,7 +57,7 @@ def model(
     leave: bool,
     timeout: int | None,
     store: str | None,
-    bucket: str,
+    bucket: str | None,
     as_json: bool,
 ) -> None:
     """Fit model NAME, or ask it: ACTION is fit, partial_fit, predict, predict_proba, score, ...

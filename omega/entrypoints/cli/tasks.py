@@ -18,7 +18,7 @@ _LOOK_S: Final = 0.1
 
 @click.command()
 @common
-def status(store: str | None, bucket: str, as_json: bool) -> None:
+def status(store: str | None, bucket: str | None, as_json: bool) -> None:
     """Show the workers, and how many tasks wait in the queue."""
     with output.connected(store, bucket) as omega:
         workers, waiting = omega.runtime.workers(), omega.runtime.queued()
@@ -36,7 +36,7 @@ def status(store: str | None, bucket: str, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0)
 @common
-def tasks(limit: int, offset: int, store: str | None, bucket: str, as_json: bool) -> None:
+def tasks(limit: int, offset: int, store: str | None, bucket: str | None, as_json: bool) -> None:
     """List tasks, the latest first."""
     with output.connected(store, bucket) as omega:
         page = omega.runtime.tasks(offset=offset, limit=limit)
@@ -63,7 +63,7 @@ def tasks(limit: int, offset: int, store: str | None, bucket: str, as_json: bool
 @click.argument("id")
 @click.option("--follow", is_flag=True, help="Wait for its end, and show how it goes on.")
 @common
-def result(id: str, follow: bool, store: str | None, bucket: str, as_json: bool) -> None:
+def result(id: str, follow: bool, store: str | None, bucket: str | None, as_json: bool) -> None:
     """Print the result of task ID, which is JSON; of one that has not ended, its status."""
     with output.connected(store, bucket) as omega:
         handle = omega.runtime.task(id)
@@ -77,7 +77,7 @@ def result(id: str, follow: bool, store: str | None, bucket: str, as_json: bool)
 @click.command()
 @click.argument("id")
 @common
-def cancel(id: str, store: str | None, bucket: str, as_json: bool) -> None:
+def cancel(id: str, store: str | None, bucket: str | None, as_json: bool) -> None:
     """End task ID."""
     with output.connected(store, bucket) as omega:
         task = omega.runtime.task(id).cancel()

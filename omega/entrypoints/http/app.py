@@ -7,8 +7,10 @@ import bottle
 from omega.entrypoints import settings as settings_module
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http.datasets import DatasetResource
+from omega.entrypoints.http.jobs import JobResource
 from omega.entrypoints.http.models import ModelResource
 from omega.entrypoints.http.routing import Request, Response, Route, build_app
+from omega.entrypoints.http.scripts import ScriptResource
 from omega.entrypoints.http.tasks import TaskResource
 from omega.entrypoints.limits import Limits
 
@@ -19,6 +21,8 @@ def routes(omega: Omega, limits: Limits) -> list[Route]:
         Route("GET", "/api/v1/ping", _ping, summary="Whether the server answers"),
         *DatasetResource(omega, limits).routes(),
         *ModelResource(omega, limits).routes(),
+        *JobResource(omega, limits).routes(),
+        *ScriptResource(omega, limits).routes(),
         *TaskResource(omega).routes(),
     ]
 

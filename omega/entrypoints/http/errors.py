@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from omega.domain import errors as domain
 from omega.entrypoints.formats import errors as formats
-from omega.ports import blobs, frames, models, queue, records
+from omega.ports import blobs, frames, models, notebooks, queue, records, scripts
 
 _log = logging.getLogger("omega.http")
 
@@ -104,6 +104,8 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     domain.NotFitted: _CONFLICT,
     domain.PreconditionFailed: Answer(HTTPStatus.PRECONDITION_FAILED),
     domain.Corrupt: Answer(HTTPStatus.INTERNAL_SERVER_ERROR),
+    domain.JobFailed: _BAD_REQUEST,
+    domain.ScriptFailed: _BAD_REQUEST,
     domain.TaskFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR),
     domain.TimedOut: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     domain.Cancelled: _CONFLICT,
@@ -134,6 +136,16 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     models.ModelNotFitted: _CONFLICT,
     models.InvalidModelInput: _BAD_REQUEST,
     models.CorruptModel: _DAMAGED,
+    notebooks.InvalidNotebook: _BAD_REQUEST,
+    notebooks.InvalidParameters: _BAD_REQUEST,
+    notebooks.UnsupportedFormat: _BAD_REQUEST,
+    scripts.InvalidScript: _BAD_REQUEST,
+    scripts.InvalidCall: _BAD_REQUEST,
+    scripts.ScriptsUnavailable: Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        words=_always("No process could be started for the script at the moment; try again later."),
+        headers=(("Retry-After", "2"),),
+    ),
     formats.NotAcceptable: Answer(HTTPStatus.NOT_ACCEPTABLE),
     formats.UnsupportedMediaType: Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
 }

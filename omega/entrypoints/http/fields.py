@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
@@ -138,11 +137,6 @@ def flag_argument(request: Request, name: str, *, default: bool) -> bool:
     if word in ("0", "false", "no"):
         return False
     raise BadInput(f"query parameter {name}={text[:40]!r} is neither true nor false")
-
-
-def stamp(time: datetime) -> str:
-    """A time as the REST API shows it: UTC, to the microsecond, `2016-01-16 22:05:06.192000`."""
-    return time.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 def _etags(request: Request, name: str, *, weak: bool) -> frozenset[int] | Literal["*"] | None:

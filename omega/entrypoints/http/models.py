@@ -11,7 +11,7 @@ from omega.domain.metadata import Metadata
 from omega.domain.models import ASK, FIT
 from omega.domain.names import MODEL
 from omega.entrypoints import formats
-from omega.entrypoints.actions import model_answer
+from omega.entrypoints.actions.models import model_answer
 from omega.entrypoints.api import Models, Omega
 from omega.entrypoints.http import calls, fields
 from omega.entrypoints.http.bodies import parse_json_object
@@ -19,7 +19,7 @@ from omega.entrypoints.http.errors import MethodNotAllowed
 from omega.entrypoints.http.routing import Handler, Request, Response, Route
 from omega.entrypoints.limits import Limits
 from omega.entrypoints.runtime import RuntimeModel, RuntimeTask
-from omega.entrypoints.uris import resource_uri
+from omega.entrypoints.uris import resource_uri, stamp
 
 _DATA: Final = frozenset({"datax", "datay"}) | calls.QUERY
 _CREATE_FIELDS: Final = frozenset({"name", "pipeline", "replace"})
@@ -204,8 +204,8 @@ def _described(metadata: Metadata) -> dict[str, Any]:
         "name": metadata.name,
         "kind": metadata.kind,
         "bucket": metadata.bucket,
-        "created": fields.stamp(metadata.created),
-        "modified": fields.stamp(metadata.modified),
+        "created": stamp(metadata.created),
+        "modified": stamp(metadata.modified),
         "version": metadata.version,
         **metadata.attributes,
     }

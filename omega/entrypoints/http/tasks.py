@@ -9,13 +9,15 @@ from attrs import frozen
 
 from omega.domain.errors import BadInput, Cancelled
 from omega.domain.metadata import Listing
+from omega.domain.names import SCRIPT
 from omega.domain.tasks import FAILURE, REVOKED, SUCCESS, Task
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http import errors, fields
+from omega.entrypoints.http.calls import with_answer
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.http.wsgi_call import CAN_WAIT, Pause
 from omega.entrypoints.runtime import RuntimeTask
-from omega.entrypoints.uris import resource_uri
+from omega.entrypoints.uris import resource_uri, stamp
 
 _LOOK_S: Final = 0.2
 _KEEP_ALIVE_S: Final = 15.0
@@ -92,7 +94,7 @@ def described(task: Task) -> dict[str, Any]:
     times = {name: getattr(task, name) for name in ("created", "started", "ended")}
     return {
         **_state(task),
-        **{name: time and fields.stamp(time) for name, time in times.items()},
+        **{name: time and stamp(time) for name, time in times.items()},
         "resource": task.call.resource,
         "name": task.call.name,
         "action": task.call.action,
@@ -125,6 +127,8 @@ def _response(handle: RuntimeTask, task: Task, request: Request) -> orjson.Fragm
     with."""
     if task.status == SUCCESS:
         return orjson.Fragment(handle.answer(task))
+    if task.result is not None:
+        return _failed(handle, task, request)
     error: Exception | None = None
     if task.status == FAILURE and task.failure is not None:
         error = task.failure.error()
@@ -133,6 +137,14 @@ def _response(handle: RuntimeTask, task: Task, request: Request) -> orjson.Fragm
     if error is None:
         return None
     return orjson.Fragment(errors.problem(error, request_id=request.request_id).body)
+
+
+def _failed(handle: RuntimeTask, task: Task, request: Request) -> orjson.Fragment:
+    said = handle.said(task)
+    if task.call.resource != SCRIPT or task.failure is None:
+        return orjson.Fragment(said)
+    found = errors.problem(task.failure.error(), request_id=request.request_id)
+    return orjson.Fragment(orjson.dumps(with_answer(found.body, said)))
 
 
 def _events(handle: RuntimeTask, *, can_wait: bool) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Looks for tasks: in the queue, and among those that were lost."""
+"""Looks for tasks: in the queue, among those that were lost, and by the clock."""
 
 import logging
 import threading
@@ -15,6 +15,7 @@ _log: Final = logging.getLogger("omega.worker")
 _CONSUME_S: Final = 0.5
 _SWEEP_S: Final = 1.0
 _EXPIRE_S: Final = 10.0
+_SCHEDULE_S: Final = 2.0
 _TROUBLE_S: Final = 0.5
 
 
@@ -29,7 +30,7 @@ class Finder(threading.Thread):
         self._wanted = 0
         self._change = threading.Condition()
         self._stopped = False
-        self._swept = self._expired = 0.0
+        self._swept = self._expired = self._scheduled = 0.0
         self._trouble = ""
 
     def want(self, count: int) -> None:
@@ -92,11 +93,14 @@ class Finder(threading.Thread):
             for task in self._work.sweep.waiting():
                 if not self._is_full:
                     self._give({"bucket": task.bucket, "id": task.id})
+            if now - self._scheduled >= _SCHEDULE_S:
+                self._scheduled = now
+                self._work.scheduler.tick()
             if now - self._expired >= _EXPIRE_S:
                 self._expired = now
                 while self._work.leases.expire() and not self._stopped:
                     pass
-        except (StoreUnavailable, StoreFull) as error:
+        except (StoreUnavailable, StoreFull, QueueUnavailable) as error:
             _log.warning("cannot look after tasks: %s", error)
 
     def _give(self, message: JSONObject) -> None:

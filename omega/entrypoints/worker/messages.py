@@ -34,8 +34,8 @@ def encoded(result: Result) -> Mapping[str, Any]:
     match result:
         case Done(answer):
             return {"done": asdict(answer)}
-        case Failed(failure):
-            return {"failed": asdict(failure)}
+        case Failed(failure, answer):
+            return {"failed": asdict(failure), "answer": answer and asdict(answer)}
         case Again(failure):
             return {"again": asdict(failure)}
 
@@ -45,7 +45,8 @@ def decoded(message: Mapping[str, Any]) -> Result | None:
     if "done" in message:
         return Done(Payload(**message["done"]))
     if "failed" in message:
-        return Failed(Failure(**message["failed"]))
+        answer = message["answer"]
+        return Failed(Failure(**message["failed"]), answer and Payload(**answer))
     if "again" in message:
         return Again(Failure(**message["again"]))
     return None

@@ -246,8 +246,8 @@ class Supervisor:
         match result:
             case Done(answer):
                 endings.succeed(task, attempt.holder, answer)
-            case Failed(failure):
-                endings.fail(task, attempt.holder, failure)
+            case Failed(failure, said):
+                endings.fail(task, attempt.holder, failure, said)
             case Again(failure) if task.attempts >= task.max_attempts:
                 endings.fail(task, attempt.holder, failure)
             case Again(_):

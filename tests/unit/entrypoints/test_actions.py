@@ -13,7 +13,7 @@ from omega.domain.features import as_features
 from omega.domain.metadata import ALWAYS, Precondition
 from omega.domain.names import MODEL
 from omega.domain.tasks import NO_RUN, Call, Progress, Task
-from omega.entrypoints.actions import ModelActions, outcome, precondition_option
+from omega.entrypoints.actions.models import ModelActions, left_by, precondition_option
 from omega.entrypoints.work import Attempt
 from tests.support.services import Still, World
 
@@ -48,7 +48,7 @@ def performed(
 ) -> Any:
     kept = world.inputs().put(inputs)
     task = Task("store", "an id", Call(MODEL, name, action, options, kept), world.clock.now(), 60, 3)
-    return orjson.loads(ModelActions(world.models(), world.inputs()).perform(task, run))
+    return orjson.loads(ModelActions(world.models(), world.inputs()).perform(task, run).content)
 
 
 def test_a_fit_answers_as_over_http(world):
@@ -190,25 +190,25 @@ def a_task(
 def test_the_outcome_of_a_fit_is_its_answer(world, action):
     task = a_task(world, action=action)
     models = world.catalogue(MODEL)
-    assert outcome(models, task, Attempt.over(task)) is None
+    assert left_by(models, task, Attempt.over(task)) is None
     run = Attempt(task.id, task.created, lambda: None, lambda _: None)
     answer = ModelActions(world.models(), world.inputs()).perform(task, run)
-    assert outcome(models, task, Attempt.over(task)) == answer
+    assert left_by(models, task, Attempt.over(task)) == answer
     other = a_task(world, id="another id")
-    assert outcome(models, other, Attempt.over(other)) is None
+    assert left_by(models, other, Attempt.over(other)) is None
 
 
 def test_other_actions_have_no_outcome(world):
     models = world.catalogue(MODEL)
     for task in (a_task(world, action="predict"), a_task(world, resource="job"), a_task(world, name="none")):
-        assert outcome(models, task, Attempt.over(task)) is None
+        assert left_by(models, task, Attempt.over(task)) is None
 
 
 def test_asking_for_the_outcome_of_another_action_touches_no_model(world):
     before = world.catalogue(MODEL).head("m").revision
     task = a_task(world, action="predict")
-    outcome(world.catalogue(MODEL), task, Attempt.over(task))
+    left_by(world.catalogue(MODEL), task, Attempt.over(task))
     assert world.catalogue(MODEL).head("m").revision == before
     task = a_task(world)
-    outcome(world.catalogue(MODEL), task, Attempt.over(task))
+    left_by(world.catalogue(MODEL), task, Attempt.over(task))
     assert world.catalogue(MODEL).head("m").revision != before

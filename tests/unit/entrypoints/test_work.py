@@ -17,6 +17,7 @@ from omega.domain.tasks import (
     REVOKED,
     STARTED,
     SUCCESS,
+    Answer,
     Failure,
     LeaseLost,
     Policy,
@@ -39,12 +40,12 @@ def submit(world: World, **how: Any) -> Task:
     return world.tasks().submit("model", "m", "fit", inputs={"datax": "d", "datay": None}, **how)
 
 
-def performing(world: World, perform: Callable[[Task, Attempt], bytes]) -> Work:
+def performing(world: World, perform: Callable[[Task, Attempt], Answer]) -> Work:
     return evolve(world.work(), perform=perform)
 
 
-def raising(error: BaseException) -> Callable[[Task, Attempt], bytes]:
-    def perform(task: Task, run: Attempt) -> bytes:
+def raising(error: BaseException) -> Callable[[Task, Attempt], Answer]:
+    def perform(task: Task, run: Attempt) -> Answer:
         raise error
 
     return perform
@@ -56,7 +57,7 @@ def claimed(world: World, task: Task) -> Task:
     return taken
 
 
-def attempted(world: World, perform: Callable[[Task, Attempt], bytes]) -> Any:
+def attempted(world: World, perform: Callable[[Task, Attempt], Answer]) -> Any:
     task = claimed(world, submit(world))
     return performing(world, perform).attempt(task, "one", lambda _: None)
 
@@ -65,22 +66,22 @@ def attempted(world: World, perform: Callable[[Task, Attempt], bytes]) -> Any:
 
 
 def test_the_answer_of_an_attempt_is_stored(world):
-    result = attempted(world, lambda task, run: b"[1]")
+    result = attempted(world, lambda task, run: Answer(b"[1]"))
     assert isinstance(result, Done)
     assert b"".join(world.payloads().read(result.answer, of="it")) == b"[1]"
 
 
 def test_an_attempt_does_not_end_its_task(world):
     task = claimed(world, submit(world))
-    performing(world, lambda task, run: b"1").attempt(task, "one", lambda _: None)
+    performing(world, lambda task, run: Answer(b"1")).attempt(task, "one", lambda _: None)
     assert world.tasks().get(task.id) == task
 
 
 def test_an_answer_has_a_limit(world):
     world.policy = Policy(result_bytes=1000)
-    assert isinstance(attempted(world, lambda task, run: b"x" * 1000), Done)
+    assert isinstance(attempted(world, lambda task, run: Answer(b"x" * 1000)), Done)
     before = set(world.blobs.ids())
-    result = attempted(world, lambda task, run: b"x" * 1001)
+    result = attempted(world, lambda task, run: Answer(b"x" * 1001))
     assert result == Failed(Failure("TooLarge", "the result has 1,001 bytes, the limit is 1,000"))
     assert set(world.blobs.ids()) == before
 
@@ -125,7 +126,7 @@ def test_a_run_knows_its_task_and_whether_it_may_go_on(world):
     task = claimed(world, submit(world))
     seen: list[Any] = []
 
-    def perform(task: Task, run: Attempt) -> bytes:
+    def perform(task: Task, run: Attempt) -> Answer:
         assert (run.id, run.since) == (task.id, task.created)
         run.check()
         run.progress(1, 3, "fitting")
@@ -135,7 +136,7 @@ def test_a_run_knows_its_task_and_whether_it_may_go_on(world):
         world.clock.move(11)
         with pytest.raises(LeaseLost):
             run.check()
-        return b"1"
+        return Answer(b"1")
 
     performing(world, perform).attempt(task, "one", seen.append)
     assert seen == [Progress(1, 3, "fitting")]
@@ -213,10 +214,10 @@ def test_what_was_cancelled_by_the_time_is_not_carried_out(world):
 def test_a_task_that_is_cancelled_while_it_is_carried_out_is_revoked(world):
     task = submit(world)
 
-    def perform(task: Task, run: Attempt) -> bytes:
+    def perform(task: Task, run: Attempt) -> Answer:
         world.tasks().cancel(task.id)
         run.check()
-        return b"1"
+        return Answer(b"1")
 
     performing(world, perform).run_waiting()
     assert world.tasks().get(task.id).status == REVOKED
@@ -225,14 +226,14 @@ def test_a_task_that_is_cancelled_while_it_is_carried_out_is_revoked(world):
 def test_its_progress_is_written_and_keeps_the_lease(world):
     task = submit(world)
 
-    def perform(task: Task, run: Attempt) -> bytes:
+    def perform(task: Task, run: Attempt) -> Answer:
         for n in range(5):
             world.clock.move(9)
             run.progress(n, 5, "step")
             now = world.tasks().get(task.id)
             assert (now.status, now.progress) == (STARTED, Progress(n, 5, "step"))
         run.check()
-        return b"1"
+        return Answer(b"1")
 
     performing(world, perform).run_waiting()
     assert world.tasks().get(task.id).status == SUCCESS
@@ -241,11 +242,11 @@ def test_its_progress_is_written_and_keeps_the_lease(world):
 def test_a_task_that_somebody_else_has_taken_meanwhile_is_theirs(world):
     task = submit(world)
 
-    def perform(task: Task, run: Attempt) -> bytes:
+    def perform(task: Task, run: Attempt) -> Answer:
         world.clock.move(11)
         assert world.tasks().get(task.id).status == RETRY
         assert world.leases().claim("store", task.id, holder="two") is not None
-        return b"late"
+        return Answer(b"late")
 
     before = set(world.blobs.ids())
     performing(world, perform).run_waiting()
@@ -267,10 +268,10 @@ def test_who_carries_out_tasks_at_once_removes_old_ones(world):
 def test_each_attempt_has_a_holder_of_its_own(world):
     holders = []
 
-    def perform(task: Task, run: Attempt) -> bytes:
+    def perform(task: Task, run: Attempt) -> Answer:
         lease = world.tasks().get(task.id).lease
         holders.append(lease and lease.holder)
-        return b"1"
+        return Answer(b"1")
 
     for _ in range(3):
         submit(world)

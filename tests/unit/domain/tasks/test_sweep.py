@@ -10,6 +10,7 @@ from tests.unit.domain.tasks.hands import (
     attempt,
     carry_out,
     claim,
+    is_change,
     keys,
     lapse,
     look_after,
@@ -102,27 +103,48 @@ def test_an_entry_without_a_task_is_removed_after_a_while(world, sweep):
     assert list(sweep.waiting()) == []
     assert len(keys(world, "task-open")) == 1
     world.clock.move(1)
-    assert list(sweep.waiting()) == []
+    for _ in range(2):
+        assert list(sweep.waiting()) == []
     assert keys(world) == []
 
 
+@pytest.mark.parametrize("dies", [True, False])
 @pytest.mark.parametrize("error", [None, StoreUnavailable("who knows")])
-@pytest.mark.parametrize("step", range(8))
-def test_a_task_whose_submitter_was_taken_for_dead_is_found(world, steps, sweep, step, error):
-    """It was held up for long before it wrote the task, and goes on at any moment of the sweep; perhaps
-    nobody tells it (`error`) that the task was written.
+@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_task_whose_submitter_was_taken_for_dead_is_found(world, steps, before, step, error, dies):
+    """It was held up for long before it wrote the task, and goes on at any moment of a later sweep; perhaps
+    nobody tells it that the task was written (`error`), and perhaps who sweeps dies then.
     """
     submitting = steps.actor(lambda: world.tasks().submit("model", "m", "predict"))
     submitting.to(lambda step: step.method == "write" and step.key.startswith("task/"))
     world.clock.move(601)
-    sweeping = steps.actor(lambda: list(sweep.waiting()))
+    for _ in range(before):
+        assert list(world.work().sweep.waiting()) == []
+    sweeping = steps.actor(lambda: list(world.work().sweep.waiting()))
     sweeping.steps(step + 1)
     submitting.fail(error, after=True) if error else submitting.steps(1)
-    sweeping.end()
+    sweeping.kill(after=True) if dies else sweeping.end()
     submitting.advance()
     assert submitting.error is error
-    assert list(sweep.waiting()) == list(world.tasks().list().items)
     assert world.tasks().list().total == 1
+    for _ in range(3):
+        assert list(world.work().sweep.waiting()) == list(world.tasks().list().items)
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_a_submitter_that_was_taken_for_dead_goes_on_while_its_entry_is_removed(world, steps, step):
+    """The same, with the sweep at every moment of the submitter."""
+    submitting = steps.actor(lambda: world.tasks().submit("model", "m", "predict"))
+    submitting.to(lambda step: step.method == "write" and step.key.startswith("task/"))
+    world.clock.move(601)
+    list(world.work().sweep.waiting())
+    sweeping = steps.actor(lambda: list(world.work().sweep.waiting())).to(is_change)
+    submitting.steps(step + 1)
+    sweeping.end()
+    task = submitting.end()
+    for _ in range(3):
+        assert list(world.work().sweep.waiting()) == [task]
 
 
 def test_a_task_that_is_written_after_its_entry_was_seen_is_found(world, sweep):

@@ -1,5 +1,4 @@
-"""What tasks can be asked to do, and how they answer: in the JSON that the same call over HTTP answers
-with."""
+"""Fits of models and questions to them, as tasks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
@@ -7,11 +6,13 @@ from typing import Any, Final, Literal
 import orjson
 from attrs import frozen
 
+from omega.domain import models
+from omega.domain.catalogue import Catalogue
 from omega.domain.errors import BadInput
 from omega.domain.metadata import ALWAYS, Metadata, Precondition
-from omega.domain.models import FIT, Answer, ModelService, fitted_by
+from omega.domain.models import FIT, ModelService, fitted_by
 from omega.domain.names import MODEL, Reference
-from omega.domain.tasks import Inputs, InputStore, Run, Task
+from omega.domain.tasks import Answer, Inputs, InputStore, Run, Task
 from omega.entrypoints.formats import encode_array
 from omega.entrypoints.uris import resource_uri
 
@@ -24,7 +25,7 @@ def fit_answer(metadata: Metadata, inputs: JSONObject) -> dict[str, Any]:
     return _answer(metadata, inputs, "ok")
 
 
-def model_answer(answer: Answer, action: str, inputs: JSONObject) -> dict[str, Any]:
+def model_answer(answer: models.Answer, action: str, inputs: JSONObject) -> dict[str, Any]:
     """The answer of a model that was asked, its result being JSON text (an `orjson.Fragment`)."""
     shown = _answer(answer.metadata, inputs, orjson.Fragment(encode_array(answer.result)))
     if action in _WITH_CLASSES:
@@ -44,20 +45,20 @@ class ModelActions:
     models: ModelService
     inputs: InputStore
 
-    def perform(self, task: Task, run: Run) -> bytes:
-        """Carry a task out; its answer as JSON.
+    def perform(self, task: Task, run: Run) -> Answer:
+        """Carry a task out.
 
         Raises: the errors of the call; what `run.check` raises.
         """
         call = task.call
         inputs = self.inputs.get(call.inputs)
         if call.action in FIT:
-            return orjson.dumps(fit_answer(self._fit(task, inputs, run), call.inputs))
+            return Answer(orjson.dumps(fit_answer(self._fit(task, inputs, run), call.inputs)))
         run.progress(0, 1, call.action)
         reference = Reference.parse(call.name, resource=MODEL)
         y = inputs.get("datay") if call.options.get("use_datay", True) else None
         answer = self.models.ask(reference, inputs["datax"], y, action=call.action)
-        return orjson.dumps(model_answer(answer, call.action, call.inputs))
+        return Answer(orjson.dumps(model_answer(answer, call.action, call.inputs)))
 
     def _fit(self, task: Task, inputs: Inputs, run: Run) -> Metadata:
         options = dict(task.call.options)
@@ -68,14 +69,14 @@ class ModelActions:
         )
 
 
-def outcome(models: Any, task: Task, run: Run) -> bytes | None:
-    """What a task that was cut off has made (`models` is the catalogue of its bucket's models); afterwards it
-    can make nothing any more.
+def left_by(catalogue: Catalogue, task: Task, run: Run) -> Answer | None:
+    """What a task that was cut off has made; afterwards it can make nothing any more. (Needs no scikit-learn,
+    and so is no method of `ModelActions`.)
     """
-    if task.call.resource != MODEL or task.call.action not in FIT:
+    if task.call.action not in FIT:
         return None
-    metadata = fitted_by(models, task.call.name, run)
-    return None if metadata is None else orjson.dumps(fit_answer(metadata, task.call.inputs))
+    metadata = fitted_by(catalogue, task.call.name, run)
+    return None if metadata is None else Answer(orjson.dumps(fit_answer(metadata, task.call.inputs)))
 
 
 def _answer(metadata: Metadata, inputs: JSONObject, result: Any) -> dict[str, Any]:
