@@ -205,8 +205,11 @@ def _work(
 ) -> Work:
     from omega.adapters.huey_queue.queue import UnusableQueueURL, open_queue
 
+    records = TaskRecords(store)
+    # Stores may share a server: each has a queue of its own there.
+    name = "omega" if settings.queue_in_memory else f"omega_{records.store_id(ids)}"
     try:
-        queue = open_queue(settings.queue)
+        queue = open_queue(settings.queue, name=name)
     except UnusableQueueURL as error:
         raise BadInput(str(error)) from error
     policy = Policy(
@@ -217,7 +220,6 @@ def _work(
         # What is carried out in its caller's process ends with that: nobody would try again.
         attempts=1 if settings.queue_in_memory else Policy().attempts,
     )
-    records = TaskRecords(store)
 
     endings = Endings(records, payloads, inputs, clock, ids, policy, left_by)
     leases = Leases(records, queue, clock, policy, endings)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -381,3 +382,21 @@ def test_a_message_of_postgres_is_not_lost_with_the_connection_that_waited(
 def postgres(postgres_process: PostgresServer) -> Iterator[Any]:
     with closing(psycopg.connect(postgres_process.url, autocommit=True)) as db:
         yield db
+
+
+@pytest.mark.parametrize("kind", ["redis", "postgres", "sqlite"])
+def test_stores_that_share_a_server_have_queues_of_their_own(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    url = (
+        f"sqlite://{tmp_path}/queue.sqlite"
+        if kind == "sqlite"
+        else request.getfixturevalue(f"{kind}_process").url
+    )
+    with (
+        closing(open_queue(url, name="omega_one")) as one,
+        closing(open_queue(url, name="omega_two")) as two,
+    ):
+        one.submit({"n": 1})
+        assert two.consume(timeout_s=0) is None and two.size() == 0
+        assert one.consume(timeout_s=0) == {"n": 1}

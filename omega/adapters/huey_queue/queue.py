@@ -21,7 +21,6 @@ from omega.ports.queue import JSONObject, QueueUnavailable
 
 __all__ = ["HueyTaskQueue", "UnusableQueueURL", "open_queue"]
 
-_NAME: Final = "omega"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -49,9 +48,9 @@ _STORAGES: Final[dict[str, type[_Storage]]] = {
 }
 
 
-def open_queue(url: str) -> "HueyTaskQueue":
-    """The queue at `memory://`, `sqlite:///absolute/path`, `redis://` or `rediss://HOST:PORT/DATABASE`,
-    `unix:///path/of/redis.sock` or `postgresql://HOST:PORT/DATABASE`.
+def open_queue(url: str, *, name: str = "omega") -> "HueyTaskQueue":
+    """The queue called `name` (letters, digits and `_`) at `memory://`, `sqlite:///absolute/path`, `redis://`
+    or `rediss://HOST:PORT/DATABASE`, `unix:///path/of/redis.sock` or `postgresql://HOST:PORT/DATABASE`.
 
     Nothing is opened or connected to before the first call of a method.
 
@@ -62,7 +61,7 @@ def open_queue(url: str) -> "HueyTaskQueue":
         raise UnusableQueueURL(
             "The URL of a queue starts with memory://, sqlite:///, redis://, rediss://, unix:// or postgresql://."
         )
-    return HueyTaskQueue(storage, storage.settings(url))
+    return HueyTaskQueue(storage, storage.settings(url), name)
 
 
 class HueyTaskQueue:
@@ -72,10 +71,10 @@ class HueyTaskQueue:
     A queue in memory belongs to the process that made it: after a fork the child's is another one.
     """
 
-    def __init__(self, storage: type[_Storage], settings: dict[str, Any]) -> None:
+    def __init__(self, storage: type[_Storage], settings: dict[str, Any], name: str) -> None:
         self._make = partial(
             Huey,
-            _NAME,
+            name,
             results=False,
             serializer=messages.MessageSerializer(),
             storage_class=storage,

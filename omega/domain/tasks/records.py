@@ -28,6 +28,7 @@ from omega.ports.records import (
 )
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STORE: Final = "store"
 _BASE32: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 #: An index entry without its task is that of a writer who is between the two, or died there.
 _STRAY_AFTER: Final = timedelta(minutes=10)
@@ -56,6 +57,15 @@ class TaskRecords:
     """The tasks of all buckets of a store."""
 
     store: RecordStore
+
+    def store_id(self, ids: Ids) -> str:
+        """What tells this store from all others: 26 characters of `0-9a-z`."""
+        while True:
+            try:
+                return str(self.store.read(_STORE).value["id"])
+            except RecordNotFound:
+                with suppress(RecordConflict):
+                    self.store.write(_STORE, value={"id": ids.new()}, expected=None)
 
     def create(self, task: Task) -> Task:
         """Write a task that is not there yet.
