@@ -11,6 +11,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -28,14 +29,31 @@ from omega.ports.records import (
 
 _WHAT: Final = "record file"
 _APPLICATION_ID: Final = 0x6F6D6567
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 _BUSY_TIMEOUT_S: Final = 10.0
 _MAX_ROWS: Final = 2**63 - 1
+#: What a key begins with, up to its last slash.
+_SHELF: Final = "rtrim({row}.key, replace({row}.key, '/', ''))"
+#: Each version of the schema, as the statements that lead to it from the one before.
 _SCHEMA: Final = (
-    "CREATE TABLE record (key TEXT PRIMARY KEY NOT NULL, revision TEXT NOT NULL, value TEXT NOT NULL)"
-    " WITHOUT ROWID",
-    f"PRAGMA application_id = {_APPLICATION_ID}",
-    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+    (
+        "CREATE TABLE record (key TEXT PRIMARY KEY NOT NULL, revision TEXT NOT NULL, value TEXT NOT NULL)"
+        " WITHOUT ROWID",
+        f"PRAGMA application_id = {_APPLICATION_ID}",
+    ),
+    (
+        # How many records there are on each shelf, so that the length of a list need not be counted.
+        "CREATE TABLE shelf (name TEXT PRIMARY KEY NOT NULL, total INTEGER NOT NULL) WITHOUT ROWID",
+        f"INSERT INTO shelf SELECT {_SHELF.format(row='record')}, count(*) FROM record GROUP BY 1",  # noqa: S608
+        f"""CREATE TRIGGER record_added AFTER INSERT ON record BEGIN
+            INSERT INTO shelf VALUES ({_SHELF.format(row="new")}, 1)
+            ON CONFLICT (name) DO UPDATE SET total = total + 1;
+        END""",  # noqa: S608
+        f"""CREATE TRIGGER record_removed AFTER DELETE ON record BEGIN
+            UPDATE shelf SET total = total - 1 WHERE name = {_SHELF.format(row="old")};
+            DELETE FROM shelf WHERE name = {_SHELF.format(row="old")} AND total = 0;
+        END""",  # noqa: S608
+    ),
 )
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -112,7 +130,7 @@ class SqliteRecordStore:
         order = "DESC" if descending else "ASC"
         rows = f"SELECT key, revision, value FROM record WHERE {where} ORDER BY key {order} LIMIT ? OFFSET ?"  # noqa: S608
         with self._connection() as db, _transaction(db, "DEFERRED"):
-            (total,) = db.execute(f"SELECT count(*) FROM record WHERE {where}", bounds).fetchone()  # noqa: S608
+            (total,) = db.execute(_total(prefix, where), bounds).fetchone()
             found = db.execute(rows, (*bounds, min(limit, _MAX_ROWS), min(offset, _MAX_ROWS))).fetchall()
         return RecordPage(tuple(_record(*row) for row in found), total=total)
 
@@ -163,6 +181,8 @@ class SqliteRecordStore:
         name = self._path.name
         if application_id != _APPLICATION_ID or version < 1 or journal_mode != "wal":
             raise StoreUnavailable(f"the file {name!r} is not a record file of omega")
+        if version < _SCHEMA_VERSION:
+            _upgrade(db)
         if version > _SCHEMA_VERSION:
             raise StoreUnavailable(
                 f"the record file {name!r} was written by a newer omega: its version is {version}, "
@@ -181,8 +201,7 @@ class SqliteRecordStore:
             with closing(sqlite3.connect(temp, isolation_level=None)) as db:
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA journal_mode = WAL")
-                for statement in _SCHEMA:
-                    db.execute(statement)
+                _upgrade(db)
             sync(temp)
             with suppress(FileExistsError):
                 os.link(temp, self._path, follow_symlinks=False)
@@ -219,6 +238,24 @@ def _transaction(db: sqlite3.Connection, kind: str) -> Iterator[None]:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring the file to the newest version of the schema, whole or not at all."""
+    with _transaction(db, "IMMEDIATE"):
+        # Another process may have done it since.
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        for statement in chain.from_iterable(_SCHEMA[version:]):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def _total(prefix: str, where: str) -> str:
+    """The SQL for the number of records under a prefix, whose condition is `where`."""
+    if prefix.endswith("/"):
+        shelves = where.replace("key", "name")
+        return f"SELECT coalesce(sum(total), 0) FROM shelf WHERE {shelves}"  # noqa: S608
+    return f"SELECT count(*) FROM record WHERE {where}"  # noqa: S608
 
 
 def _range(prefix: str) -> tuple[str, tuple[str, ...]]:

@@ -238,14 +238,54 @@ def test_a_file_of_a_newer_omega_is_refused(store: SqliteRecordStore, path: Path
     store.write("a", value={}, expected=None)
     store.close()
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 3")
     db.close()
     with pytest.raises(
-        StoreUnavailable, match=r"'records\.db' was written by a newer omega: its version is 2, .* up to 1"
+        StoreUnavailable, match=r"'records\.db' was written by a newer omega: its version is 3, .* up to 2"
     ):
         SqliteRecordStore(path)
     with pytest.raises(StoreUnavailable, match="newer"):
         store.read("a")
+
+
+def test_a_file_of_an_older_omega_is_brought_up_to_date(path: Path) -> None:
+    """Version 1 had no shelves; several processes may find it so at once."""
+    path.parent.mkdir(parents=True)
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(
+        "CREATE TABLE record (key TEXT PRIMARY KEY NOT NULL, revision TEXT NOT NULL, value TEXT NOT NULL)"
+        " WITHOUT ROWID"
+    )
+    db.execute("PRAGMA application_id = 1869440359")
+    db.execute("PRAGMA user_version = 1")
+    keys = ["a", "b/1", "b/2", "b/c/1", "b//1", "/x"]
+    db.executemany("INSERT INTO record VALUES (?, 'r', '{}')", [(key,) for key in keys])
+    db.commit()
+    db.close()
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(SqliteRecordStore, [path] * 8))
+    store = stores[-1]
+    for prefix in ("", "b/", "b/c/", "b//", "/", "a", "b/1", "none/"):
+        found = [key for key in keys if key.startswith(prefix)]
+        assert store.page(prefix).total == len(found) == len(store.page(prefix).records)
+    store.write("b/3", value={}, expected=None)
+    store.remove("b/c/1", expected="r")
+    assert (store.page("b/").total, store.page("b/c/").total) == (4, 0)
+    for each in stores:
+        each.close()
+
+
+def test_the_length_of_a_list_is_not_counted(store: SqliteRecordStore, path: Path) -> None:
+    """It comes from the shelves, whatever is on them."""
+    store.write("a/1", value={}, expected=None)
+    db = sqlite3.connect(path)
+    db.execute("UPDATE shelf SET total = 41 WHERE name = 'a/'")
+    db.commit()
+    db.close()
+    assert store.page("a/").total == 41
+    store.write("a/2", value={}, expected=None)
+    assert store.page("a/").total == 42
 
 
 def test_a_file_that_has_gone_is_an_error_and_not_made_again(store: SqliteRecordStore, path: Path) -> None:
