@@ -61,8 +61,7 @@ class ScriptRunner(Protocol):
         """Return if `source` is a Python module that defines `run` by a `def` at its top level (there also
         inside `if`, `try` or `with`). Nothing of it is executed.
 
-        Raises: InvalidScript, also for `async def run` and for text over a published size;
-        ScriptsUnavailable.
+        Raises: InvalidScript, for `async def run` and text over a published size too; ScriptsUnavailable.
         """
 
     def run(

@@ -513,6 +513,25 @@ class ScriptRunnerSuite:
         )
         assert call(source + "    return [1, 'é']").result == [1, "é"]
 
+    def test_a_thread_that_writes_on_does_not_touch_the_result(self, call: Any) -> None:
+        source = """
+            import os, threading
+            def scribble():
+                while True:
+                    for fd in range(3):
+                        try:
+                            os.write(fd, b"junk")
+                        except OSError:
+                            pass
+            def run(om):
+                os.closerange(0, 3)
+                for _ in range(4):
+                    threading.Thread(target=scribble, daemon=True).start()
+                return "x" * 100_000
+        """
+        for _ in range(12):
+            assert call(source).result == "x" * 100_000
+
     def test_junk_in_all_descriptors_does_not_touch_the_result(self, call: Any) -> None:
         source = """
             import os
@@ -742,6 +761,18 @@ class ScriptRunnerSuite:
             """
             outcome = call(source)
             assert (outcome.result, outcome.stdout) == ("parent", "in the fork\n")
+
+    def test_a_fork_does_not_speak_for_a_process_that_dies(self, call: Any) -> None:
+        for end in ("return 'fork'", "raise ValueError"):
+            source = f"""
+                import os
+                def run(om):
+                    if pid := os.fork():
+                        os.waitpid(pid, 0)
+                        os._exit(1)
+                    {end}
+            """
+            assert call(source).failure == "died"
 
     def test_children_that_are_waited_for_are_not_killed(self, call: Any) -> None:
         source = """

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,6 @@ def test_om_is_not_made_for_a_check() -> None:
 
 @pytest.mark.parametrize("end", ["return totals", "os._exit(1)"])
 def test_joblib_works_and_leaves_no_data(runner: SubprocessScriptRunner, end: str) -> None:
-    before = set(Path("/dev/shm").iterdir())
     source = f"""
         import joblib, numpy as np, os
         def total(array): return float(array.sum())
@@ -101,16 +101,17 @@ def test_joblib_works_and_leaves_no_data(runner: SubprocessScriptRunner, end: st
             array = np.ones(300_000)
             with joblib.Parallel(n_jobs=2, max_nbytes=1000) as parallel:
                 totals = parallel(joblib.delayed(total)(array) for _ in range(4))
-                print(totals)
+                print(os.getpid(), totals)
                 {end}
     """
-    assert call(runner, source).stdout == "[300000.0, 300000.0, 300000.0, 300000.0]\n"
-    left = set(Path("/dev/shm").iterdir()) - before
+    pid, _, totals = call(runner, source).stdout.partition(" ")
+    assert totals == "[300000.0, 300000.0, 300000.0, 300000.0]\n"
+    left = [path for path in Path("/dev/shm").iterdir() if pid in re.split("[-_]", path.name)]
     # Of joblib's semaphores, some bytes each, only its own tracker knows the names.
     for semaphore in [path for path in left if path.name.startswith("sem.loky-")]:
         semaphore.unlink()
         left.remove(semaphore)
-    assert left == set()
+    assert left == []
 
 
 @pytest.mark.parametrize(
@@ -175,6 +176,32 @@ def test_a_script_that_attacks_its_guard_leaves_nothing(
     assert outcome.error
     assert outcome.failure == "timeout" or "watches" in outcome.error.message
     assert bearers(token) == []
+    assert not is_alive(int(outcome.stdout))
+
+
+def test_a_script_that_kills_its_guard_and_has_no_mark_dies(runner: SubprocessScriptRunner) -> None:
+    source = """
+        import os, sys
+        CODE = "import os, signal, time; os.kill(os.getppid(), signal.SIGKILL); time.sleep(600)"
+        def run(om):
+            print(os.getpid(), flush=True)
+            os.execve(sys.executable, [sys.executable, "-c", CODE], {})
+    """
+    outcome = call(runner, source)
+    assert outcome.failure == "died"
+    until(lambda: not is_alive(int(outcome.stdout)))
+
+
+def test_a_guard_that_is_stopped_still_ends_what_bears_no_mark(runner: SubprocessScriptRunner) -> None:
+    source = dedent(LEAVERS["without environment and output"]) + (
+        "import os, signal, time\n"
+        "def run(om):\n"
+        "    print(leave(), flush=True)\n"
+        "    os.kill(os.getppid(), signal.SIGSTOP)\n"
+        "    time.sleep(600)\n"
+    )
+    outcome = call(runner, source, timeout_s=2)
+    assert outcome.failure == "timeout"
     assert not is_alive(int(outcome.stdout))
 
 

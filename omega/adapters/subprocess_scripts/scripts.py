@@ -152,14 +152,13 @@ def _call_directory(parent: Path | None) -> Iterator[Path]:
 
 
 def _read_report(path: Path, limit: int) -> Any:
-    """The report, where a file of its size has JSON: a script may have put anything there."""
+    """The report, where a file has JSON of at most `limit` bytes: a script may have put anything there."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
         with os.fdopen(fd, "rb", closefd=False) as file:
             return orjson.loads(file.read(limit))
