@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import secrets
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -605,6 +606,20 @@ class ScriptRunnerSuite:
         assert "1 / 0  # here" in outcome.stderr
         assert outcome.stderr.endswith("ZeroDivisionError: division by zero\n")
         assert outcome.stderr.count("File ") == 1
+
+    def test_a_traceback_names_no_directory_of_the_machine(self, call: Any) -> None:
+        for body in (
+            "import json; json.loads('{')",
+            "import subprocess; subprocess.run(['no such program'])",
+        ):
+            outcome = call(f"def run(om):\n    {body}\n")
+            assert 'File "omega_script.py", line 2, in run' in outcome.stderr
+            assert 'File "/' not in outcome.stderr and str(sys.prefix) not in outcome.stderr
+
+    def test_a_call_with_wrong_arguments_shows_nothing_of_the_runner(self, call: Any) -> None:
+        outcome = call("def run(om):\n    pass\n", kwargs={"k": 1})
+        assert outcome.error.name == "TypeError" and "'k'" in outcome.error.message
+        assert "File " not in outcome.stderr
 
     @pytest.mark.parametrize("end", ["run = 3", "del run", "run = None", "globals().clear()"])
     def test_without_a_callable_run_nothing_is_called(self, call: Any, end: str) -> None:

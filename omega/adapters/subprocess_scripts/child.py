@@ -117,20 +117,29 @@ def _om(factory: str) -> Any:
 
 
 def _raised(error: BaseException, home: Path) -> dict[str, Any]:
-    frames, line = error.__traceback__, None
+    frames, line = None, None
     script = str(home / MODULE / f"{MODULE}.py")
     for frame in _walk(error.__traceback__):
         if frame.tb_frame.f_code.co_filename == script:
             frames, line = (frame if line is None else frames), frame.tb_lineno
     with contextlib.suppress(BaseException):
-        traceback.print_exception(type(error), error, frames)
+        told = "".join(traceback.format_exception(type(error), error, frames))
+        print(_without_places(told, home), end="", file=sys.stderr)
     try:
         text = str(error)
     except BaseException as failed:  # noqa: BLE001
         text = f"its message cannot be made: {type(failed).__name__}"
     # Neither where things are in memory nor where the runner keeps its files is for the caller.
-    text = _ADDRESS.sub("", text.replace(f"{home / WORK}/", "").replace(f"{home}/", ""))
+    text = _ADDRESS.sub("", _without_places(text, home))
     return _failure("raised", _one_line(type(error).__name__, _MAX_NAME), text, line)
+
+
+def _without_places(text: str, home: Path) -> str:
+    """The text without the directories of this machine: what is in them is named as from there."""
+    known = [str(home / WORK), str(home / MODULE), str(home), *filter(os.path.isabs, sys.path)]
+    for place in sorted(known, key=len, reverse=True):
+        text = text.replace(f"{place.rstrip('/')}/", "")
+    return text
 
 
 def _walk(frame: TracebackType | None) -> Iterator[TracebackType]:
