@@ -47,9 +47,11 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/pytest tests/unit -n $(JOBS) -q
 
-# The README's commands are run as printed, and some of them are curl's.
+# The README's commands are run as printed, and some of them are curl's. Exported notebooks are looked at in a
+# real browser.
 integration: $(VENV)/.dev
-	@command -v curl >/dev/null || { apt-get update -q && apt-get install -qy curl; }
+	@for program in curl chromium; do \
+	  command -v $$program >/dev/null || { apt-get update -q && apt-get install -qy $$program; } || exit 1; done
 	$(BIN)/pytest tests/integration -q
 
 clean:
