@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from omega.domain import errors as domain
 from omega.entrypoints.formats import errors as formats
-from omega.ports import blobs, frames, models, records
+from omega.ports import blobs, frames, models, notebooks, records
 
 _log = logging.getLogger("omega.http")
 
@@ -125,6 +125,9 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     models.ModelNotFitted: _CONFLICT,
     models.InvalidModelInput: _BAD_REQUEST,
     models.CorruptModel: _DAMAGED,
+    notebooks.InvalidNotebook: _BAD_REQUEST,
+    notebooks.InvalidParameters: _BAD_REQUEST,
+    notebooks.UnsupportedFormat: _BAD_REQUEST,
     formats.NotAcceptable: Answer(HTTPStatus.NOT_ACCEPTABLE),
     formats.UnsupportedMediaType: Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
 }
