@@ -47,11 +47,12 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/pytest tests/unit -n $(JOBS) -q
 
-# The README's commands are run as printed, and some of them are curl's; the queues are tested on servers that
-# the tests start. Debian starts one of its own with each package, but not at runlevel 1.
+# The README's commands are run as printed, and some of them are curl's; queues are tested on servers that the
+# tests start, exported notebooks in a real browser. Debian starts one of its own with each package, but not at runlevel 1.
 integration: $(VENV)/.dev
 	@missing=; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
 	  missing="$$missing postgresql"; \

@@ -277,6 +277,15 @@ class NotebookConverterSuite:
         assert "script" not in rendered
         assert "attachment:" not in rendered
 
+    @pytest.mark.parametrize("format", ["html", "md"])
+    def test_a_picture_that_is_missing_is_no_error(self, converter: NotebookConverter, format: Any) -> None:
+        document = notebook(
+            text("before ![a](attachment:a.png) after", attachments={"b": {"image/png": "x"}})
+        )
+        page = converter.render(document, format=format, title="")
+        assert "before" in page
+        assert "after" in page
+
     def test_a_page_has_text_code_pictures_and_title(self, converter: NotebookConverter) -> None:
         frame = shown({"text/html": "<table><thead><tr><th>h</th></tr></thead></table>", "text/plain": "p"})
         error = {"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["\x1b[31mE\x1b[0m: v<b>"]}
