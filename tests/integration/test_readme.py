@@ -27,6 +27,7 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str], int]]:
     """A home in which `make serve` is running, as the first block of the README says."""
     home, port = tmp_path_factory.mktemp("readme"), free_port()
+    (home / "examples").symlink_to(ROOT / "examples")
     env = environment(home)
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     with (home / "serve.log").open("wb") as log:
