@@ -58,7 +58,7 @@ integration: $(VENV)/.dev
 	  missing="$$missing postgresql"; \
 	test -z "$$missing" || { apt-get update -q && \
 	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
-	$(BIN)/pytest tests/integration -q
+	$(BIN)/pytest tests/integration -n $(JOBS) --dist loadfile -q
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
