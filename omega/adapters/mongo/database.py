@@ -155,9 +155,10 @@ def _parse(url: str) -> tuple[str, bool]:
     """
     # The parser's words may quote the password, so they are left out of the tracebacks as well.
     try:
-        if _CONTROL.search(url):
-            raise ValueError("control characters")
         query = urlsplit(url).query
+        # The driver takes ; for &.
+        if _CONTROL.search(url) or ";" in query:
+            raise ValueError("illegal characters")
         names = {
             name.lower() for name, _ in parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
         }

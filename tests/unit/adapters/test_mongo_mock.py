@@ -6,6 +6,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Lock
@@ -35,7 +36,7 @@ from omega.adapters.mongo.database import MongoDatabase, UnusableStoreURL, conne
 from omega.adapters.mongo.errors import driver_errors
 from omega.adapters.mongo.records import MongoRecordStore
 from omega.ports.blobs import BlobExists, BlobNotFound
-from omega.ports.records import StoreFull, StoreUnavailable
+from omega.ports.records import RecordPage, StoreFull, StoreUnavailable
 from tests.contracts.blobs import MIB, BlobStoreSuite
 from tests.contracts.records import RecordStoreSuite
 
@@ -43,9 +44,9 @@ from tests.contracts.records import RecordStoreSuite
 class MockDatabase(MongoDatabase):
     """A database in this process, which has neither snapshots nor a server with a clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, snapshots: bool = False) -> None:
         client = mongomock.MongoClient()
-        super().__init__("omega", lambda: client, snapshots=False)
+        super().__init__("omega", lambda: client, snapshots=snapshots)
 
     def server_time(self) -> datetime:
         return datetime.now(UTC).replace(tzinfo=None)
@@ -288,6 +289,29 @@ def test_a_page_is_taken_again_where_a_record_changed_meanwhile(
     assert page.records[0].value == {"n": 2}
 
 
+@pytest.mark.parametrize("code", [239, 246])
+def test_a_server_that_has_no_snapshot_at_the_moment_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    database = MockDatabase(snapshots=True)
+    monkeypatch.setattr(database, "snapshot", lambda: nullcontext())
+    monkeypatch.setattr(records_module, "_PAUSE_S", 0)
+    store = MongoRecordStore(database)
+    record = store.write("a", value={}, expected=None)
+    count, failures = mongomock.Collection.count_documents, iter([code, code])
+
+    def fail_at_first(*args: Any, **kwargs: Any) -> int:
+        for code in failures:
+            raise operation(code)
+        return int(count(*args, **kwargs))
+
+    monkeypatch.setattr(mongomock.Collection, "count_documents", fail_at_first)
+    assert store.page("", limit=1) == RecordPage((record,), total=1)
+    failures = iter([2])
+    with pytest.raises(StoreUnavailable, match="error 2"):
+        store.page("", limit=1)
+
+
 def test_a_page_that_never_stands_still_is_given_up(
     database: Callable[[str], MockDatabase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +338,7 @@ UNUSABLE = {
     "mongodb://HOST/omega?tls=true&READPREFERENCE=secondary": "holds an option that is not one of",
     "mongodb://HOST/omega?s3cret=x": "holds an option that is not one of",
     "mongodb://HOST/omega?s3cret": "cannot be read",
+    "mongodb://HOST/omega?tls=true;w=0": "cannot be read",
     "mongodb://HOST/omega\n": "cannot be read",
     "mongodb://[::1/omega": "cannot be read",
     "mongodb://u:s3cret@@HOST/omega": "mongodb://[USER:PASSWORD@]HOST:PORT/DATABASE",
