@@ -109,17 +109,37 @@ class _Stores:
 
 
 def _stores(settings: Settings) -> _Stores:
-    path = settings.store_path
-    if path is None:
+    if settings.store_in_memory:
         return _Stores(MemoryRecordStore(), MemoryBlobStore(), secrets.token_bytes(32), lambda: None)
+    if settings.store_in_mongodb:
+        return _mongodb(settings)
+    path = settings.store_path
+    assert path is not None
     records = SqliteRecordStore(path / "records.sqlite")
+    return _Stores(records, DirectoryBlobStore(path / "blobs"), _signing_key(settings), records.close)
+
+
+def _mongodb(settings: Settings) -> _Stores:
+    from omega.adapters.mongo.blobs import MongoBlobStore
+    from omega.adapters.mongo.database import UnusableStoreURL
+    from omega.adapters.mongo.database import connect as connect_database
+    from omega.adapters.mongo.records import MongoRecordStore
+
     try:
-        key = load_or_create_key(settings.home / "signing.key")
+        database = connect_database(settings.store)
+    except UnusableStoreURL as error:
+        raise BadInput(str(error)) from error
+    key = _signing_key(settings)
+    return _Stores(MongoRecordStore(database), MongoBlobStore(database), key, database.close)
+
+
+def _signing_key(settings: Settings) -> bytes:
+    try:
+        return load_or_create_key(settings.home / "signing.key")
     except UnusableKeyFile as error:
         raise BadInput(str(error)) from error
     except OSError as error:
         raise BadInput(f"cannot keep a signing key in {settings.home}: {error.strerror or error}") from error
-    return _Stores(records, DirectoryBlobStore(path / "blobs"), key, records.close)
 
 
 def connect(settings: Settings, *, bucket: str) -> Services:

@@ -40,14 +40,15 @@ _NUMBERS: Final = {
 class Settings:
     """Everything that can be set; `load` finds the values.
 
-    `store` is `file:///directory` (default: `store` in `home`) or `memory://`. `queue` is `sqlite:///file`
-    (default: in the directory of the store, or in `home`), `redis://...`, `postgresql://...` or `memory://`;
-    `queue_given` says that somebody chose it. `bucket` is where Python and `om` work, unless they say
-    otherwise. A job or script may use `task_memory_bytes`, with all processes that it starts.
-    `model_cache_bytes` bounds the models that a process keeps loaded, `model_cells` the numbers that an
-    estimator may be made to allocate and a sparse answer may hold, `result_bytes` the answer of a task. A
-    task may take `task_timeout_s` seconds; its result is kept for `task_retention_s`; a worker that is not
-    heard of for `task_lease_s` is given up. `access_rules` is OMEGA_RESTAPI_FILTER, as it was given.
+    `store` is `file:///directory` (default: `store` in `home`), `mongodb://host:port/database` or
+    `memory://`. `queue` is `sqlite:///file` (default: in the directory of the store, or in `home`),
+    `redis://...`, `postgresql://...` or `memory://`; `queue_given` says that somebody chose it. `bucket` is
+    where Python and `om` work, unless they say otherwise. A job or script may use `task_memory_bytes`, with
+    all processes that it starts. `model_cache_bytes` bounds the models that a process keeps loaded,
+    `model_cells` the numbers that an estimator may be made to allocate and a sparse answer may hold,
+    `result_bytes` the answer of a task. A task may take `task_timeout_s` seconds; its result is kept for
+    `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` is
+    OMEGA_RESTAPI_FILTER, as it was given.
     """
 
     home: Path
@@ -66,17 +67,28 @@ class Settings:
     access_rules: str | None = None
 
     @property
-    def store_path(self) -> Path | None:
-        """The directory of a `file://` store; `None` for the memory.
+    def store_in_memory(self) -> bool:
+        """Whether the store lives in this process."""
+        return self.store in _MEMORY
 
-        Raises: BadInput for another kind of URL.
+    @property
+    def store_in_mongodb(self) -> bool:
+        """Whether the store is in MongoDB."""
+        return self.store.lower().startswith("mongodb:")
+
+    @property
+    def store_path(self) -> Path | None:
+        """The directory of a `file://` store; `None` for one that is elsewhere.
+
+        Raises: BadInput for a URL that is of no store.
         """
-        parts = urlsplit(self.store)
-        if self.store in _MEMORY:
+        if self.store_in_memory or self.store_in_mongodb:
             return None
+        parts = urlsplit(self.store)
         if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise BadInput(
-                f"cannot use store {self.store!r}: give file:///an/absolute/directory or memory://"
+                f"cannot use store {self.store!r}: give file:///an/absolute/directory, "
+                "mongodb://HOST:PORT/DATABASE or memory://"
             )
         return Path(unquote(parts.path))
 
@@ -136,13 +148,13 @@ def load(
         access_rules=environ.get("OMEGA_RESTAPI_FILTER"),
         **own,
     )
-    if settings.store_path is None:
+    if settings.store_in_memory:
         if queue is not None and queue not in _MEMORY:
             raise BadInput("a memory:// store lives in one process: its queue can only be memory:// too")
         return settings
     given = queue or environ.get("OMEGA_QUEUE") or found.get("queue")
     # By default a file beside the records: whoever finds the store finds the queue.
-    beside = f"sqlite://{quote(str(settings.store_path / 'queue.sqlite'))}"
+    beside = f"sqlite://{quote(str((settings.store_path or home) / 'queue.sqlite'))}"
     return attrs.evolve(settings, queue=given or beside, queue_given=given is not None)
 
 

@@ -1,6 +1,7 @@
 """`om runtime serve` and `om runtime worker`."""
 
 from contextlib import nullcontext
+from urllib.parse import urlsplit
 
 import click
 
@@ -54,10 +55,11 @@ def serve(
         raise BadInput(
             "OMEGA_RESTAPI_FILTER is set, but access rules are not supported yet: refusing to open everything"
         )
-    if settings.store_path is None and workers > 1:
+    if settings.store_in_memory and workers > 1:
         raise BadInput("a memory:// store lives in one process: it cannot be served by several workers")
     settings.export()
     address = f"[{host}]" if ":" in host else host
+    told = f"omega serves http://{address}:{port}/api/v1/ from {_shown(settings.store)}"
     # With a queue in memory, tasks are carried out where they are submitted.
     alone = no_worker or settings.queue_in_memory
     with nullcontext() if alone else WorkerBeside(processes):
@@ -66,8 +68,14 @@ def serve(
             port=port,
             workers=workers,
             app_factory="omega.entrypoints.http.app:from_environment",
-            ready=lambda: click.echo(f"omega serves http://{address}:{port}/api/v1/ from {settings.store}"),
+            ready=lambda: click.echo(told),
         )
+
+
+def _shown(url: str) -> str:
+    """A URL without the password that may be in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 @click.command()
@@ -101,5 +109,5 @@ def worker(processes: int, grace: int, store: str | None, queue: str | None) -> 
         work,
         processes=processes,
         grace_s=grace,
-        ready=lambda: click.echo(f"omega works for {settings.store}, {processes} tasks at once"),
+        ready=lambda: click.echo(f"omega works for {_shown(settings.store)}, {processes} tasks at once"),
     )

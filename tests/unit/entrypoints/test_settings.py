@@ -36,12 +36,15 @@ def test_argument_environment_file_default_in_this_order(tmp_path, monkeypatch):
     assert load(environ=environ).model_cache_bytes == 9
     assert load(environ=environ | {"OMEGA_MAX_MODEL_CELLS": "11"}).model_cells == 11
     assert load(store="memory://", environ=environ).store_path is None
+    served = load(store="mongodb://h:1/d", environ={"OMEGA_HOME": "/home/x"})
+    assert served.store_in_mongodb and served.store_path is None
+    assert served.queue == "sqlite:///home/x/queue.sqlite"
 
 
 @pytest.mark.parametrize(
     ("environ", "toml", "words"),
     [
-        ({"OMEGA_STORE": "mongodb://x"}, "", "cannot use store 'mongodb://x'"),
+        ({"OMEGA_STORE": "ftp://x"}, "", "cannot use store 'ftp://x'"),
         ({"OMEGA_STORE": "file://host/x"}, "", "cannot use store"),
         ({"OMEGA_STORE": "relative/dir"}, "", "cannot use store"),
         ({"OMEGA_MAX_ROWS": "many"}, "", "environment variable OMEGA_MAX_ROWS is 'many'"),
