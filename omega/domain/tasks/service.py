@@ -16,7 +16,7 @@ from omega.domain.tasks.task import PENDING, RETRY, STARTED, Call, Inputs, Polic
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
 from omega.ports.queue import QueueUnavailable, TaskQueue
-from omega.ports.records import RecordConflict, StoreUnavailable
+from omega.ports.records import RecordConflict, RecordNotFound, StoreUnavailable
 
 MAX_TIMEOUT_S = 30 * 86_400
 
@@ -143,8 +143,9 @@ class TaskService:
         except QueueUnavailable:
             try:
                 self.records.discard(task)
-            except RecordConflict:
-                # A worker that looked for lost tasks has found it before it was lost.
+            except (RecordConflict, RecordNotFound):
+                # A worker that looked for lost tasks has found it before it was lost, and perhaps it is done
+                # and has expired by now.
                 return task
             with suppress(StoreUnavailable):
                 self.inputs.remove(task.call.inputs)

@@ -68,6 +68,19 @@ def test_a_failure_says_why(world, asked):
     assert state(world, asked).failure == Failure("BadInput", "no such column: 'z'")
 
 
+def test_a_failure_may_have_an_answer(world, task):
+    """The attempt came to its end, and says how: nothing else is looked for."""
+    taken, said = claim(world, task, "one"), world.payloads().write([b"[1]"])
+    ended = world.endings().fail(taken, "one", LOST, said)
+    assert (ended.status, ended.failure, ended.result) == (FAILURE, LOST, said)
+    assert world.tasks().answer(ended) == b"[1]"
+    assert world.endings().fail(taken, "one", LOST, said) == ended
+    assert world.tasks().answer(ended) == b"[1]"
+    world.clock.move(world.policy.retention_s + 1)
+    world.leases().expire()
+    assert len(blobs(world)) == 1
+
+
 @pytest.mark.parametrize("status", [SUCCESS, FAILURE, REVOKED])
 def test_a_task_that_has_ended_is_in_the_other_index(world, asked, status):
     assert keys(world, "task-open") == [f"task-open/{asked.id}"]

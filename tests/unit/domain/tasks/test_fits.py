@@ -7,9 +7,10 @@ import pytest
 
 from omega.domain.contents import encode
 from omega.domain.errors import BadInput, Conflict
+from omega.domain.metadata import Precondition
 from omega.domain.names import Reference
 from omega.domain.tasks import FAILURE, REVOKED, STARTED, SUCCESS, Failure, LeaseLost, Task
-from omega.entrypoints.work import Again, Failed
+from omega.entrypoints.work import Again, Attempt, Failed
 from omega.ports.records import StoreFull, StoreUnavailable
 from tests.support.services import Still, World
 from tests.unit.domain.tasks.hands import (
@@ -240,6 +241,13 @@ def test_a_fit_that_is_cancelled_after_it_committed_is_a_success(world, trying):
     is_true(world, task)
 
 
+def test_a_second_attempt_is_not_refused_for_what_the_first_has_made(world):
+    """The model is not at the version any more that the fit was to begin from, and the data is gone."""
+    run, only = Attempt("a call", world.clock.now(), lambda: None, lambda _: None), frozenset({1})
+    made = world.models().fit("m", X, Y, precondition=Precondition(match=only), run=run)
+    assert world.models().fit("m", "gone", precondition=Precondition(match=only), run=run) == made
+
+
 def test_versions_of_others_do_not_count(world, trying):
     """The version that the attempt has made is not the last one any more."""
     task = submit_fit(world)
@@ -280,16 +288,18 @@ def test_the_fence_is_set_whoever_swings_the_name_meanwhile(world, steps):
     assert world.catalogue("model").peek("m") is None
 
 
+@pytest.mark.parametrize("cancelled", [True, False])
 @pytest.mark.parametrize("step", range(12))
-def test_a_model_that_is_dropped_while_its_task_is_settled(world, steps, trying, step):
+def test_a_model_that_is_dropped_while_its_task_is_settled(world, steps, trying, step, cancelled):
     """Whether there was a version does not matter: there is none now, and the task has ended."""
     task = submit_fit(world, attempts=1)
     trying(task, "late").to(is_commit).steps(1)
     lapse(world)
-    settling = steps.actor(lambda: world.tasks().get(task.id))
+    tasks = world.tasks()
+    settling = steps.actor(lambda: (tasks.cancel if cancelled else tasks.get)(task.id))
     settling.steps(step + 1)
     world.models().drop("m")
-    assert settling.end().is_final
+    assert settling.end().status in (SUCCESS, REVOKED if cancelled else FAILURE)
 
 
 def test_a_model_that_is_dropped_before_its_task_is_settled(world, trying):

@@ -152,8 +152,10 @@ def test_a_task_that_has_not_lapsed_is_left_alone(world, task):
     assert state(world, task) == taken
 
 
-def test_a_task_that_is_renewed_at_the_last_moment_is_left_alone(world, steps, task):
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_task_that_is_renewed_at_the_last_moment_is_left_alone(world, steps, attempts):
     """Whoever finds that it has lapsed is slower than the worker that takes it up again."""
+    task = submit_fit(world, attempts=attempts)
     taken = claim(world, task, "one")
     lapse(world)
     finding = steps.actor(lambda: world.tasks().get(task.id)).to(is_end)
@@ -260,15 +262,20 @@ def make_it_expire(world, task):
     assert world.leases().expire() == 1
 
 
+def said(world):
+    return world.payloads().write([b"late"])
+
+
 LATE = {
     "renew": lambda world, task: world.leases().renew(task, holder="one"),
     "give back": lambda world, task: world.leases().give_back(task, holder="one", counts=True),
     "hand back": lambda world, task: world.leases().give_back(task, holder="one", counts=False),
     "check": lambda world, task: world.leases().check(task, holder="one"),
     "fail": lambda world, task: world.endings().fail(task, "one", LOST),
+    "fail and say": lambda world, task: world.endings().fail(task, "one", LOST, said(world)),
     "settle": lambda world, task: world.endings().settle(task, "one", LOST),
     "settle cancelled": lambda world, task: world.endings().settle(task, "one", None),
-    "succeed": lambda world, task: world.endings().succeed(task, "one", world.payloads().write([b"late"])),
+    "succeed": lambda world, task: world.endings().succeed(task, "one", said(world)),
 }
 MEANWHILE = [
     make_it_retry,
@@ -307,7 +314,21 @@ def test_who_loses_the_lease_at_the_last_moment_changes_nothing(world, steps, ta
     with pytest.raises(LeaseLost):
         acting.end()
     assert (raw(world, task), keys(world), world.queue.size()) == before
-    assert len(own - blobs(world)) == (late == "succeed")
+    assert len(own - blobs(world)) == (late in ("succeed", "fail and say"))
+
+
+@pytest.mark.parametrize("late", sorted({*LATE} - {"check"}))
+def test_who_is_cancelled_at_the_last_moment_still_has_the_lease(world, steps, task, late):
+    """The task changes between the look at it and the write: both changes are made."""
+    taken = claim(world, task, "one")
+    acting = steps.actor(lambda: LATE[late](world, taken)).to(is_end)
+    world.tasks().cancel(task.id)
+    acting.end()
+    now = state(world, task)
+    assert now.cancelled
+    assert now.status == {"renew": STARTED, "succeed": SUCCESS, "settle cancelled": REVOKED}.get(
+        late, RETRY if "back" in late else FAILURE
+    )
 
 
 def test_a_worker_that_is_slow_but_alone_ends_its_task(world, task):

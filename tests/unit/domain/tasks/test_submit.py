@@ -195,6 +195,19 @@ def test_without_a_queue_a_task_that_a_worker_has_found_is_there(world):
     assert state(world, task).status == SUCCESS
 
 
+def test_without_a_queue_a_task_that_has_been_done_and_has_expired_was_there(world):
+    """Whoever submitted it was held up for so long."""
+
+    def found(message: JSONObject) -> None:
+        assert carry_out(world, world.tasks().get(message["id"]), "one").status == SUCCESS
+        world.clock.move(world.policy.retention_s + 1)
+        assert world.leases().expire() == 1
+
+    world.queue = Down(found)
+    assert submit_fit(world).status == PENDING
+    assert keys(world) == []
+
+
 def test_the_task_is_there_before_its_message_is(world):
     seen = []
     queue = world.queue

@@ -428,4 +428,4 @@ def ids_in(value: Any) -> list[str]:
 
 
 TestTasks = TaskMachine.TestCase
-TestTasks.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTasks.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
