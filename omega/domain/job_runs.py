@@ -29,6 +29,8 @@ RESULTS: Final = "results/"
 _RESULT = re.compile(r"(?:results/)?(?P<stem>.+)_(?P<key>[0-9]{1,12})(?:\.ipynb)?", re.DOTALL)
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 _LATEST: Final = 1000
+#: The run of a task is one of the latest.
+_LOOKED_AT: Final = 100
 
 
 @frozen
@@ -143,7 +145,7 @@ class JobRuns:
         """The run that a task has made, which was submitted at `since`."""
         offset = 0
         while True:
-            runs, total = self.of(job, offset=offset, limit=_LATEST)
+            runs, total = self.of(job, offset=offset, limit=_LOOKED_AT)
             for run in runs:
                 if run.task == task:
                     return run
@@ -163,11 +165,12 @@ class JobRuns:
         return b"".join(self.payloads.read(run.result, of=f"the notebook {run.result_name!r}"))
 
     def drop(self, run: JobRun) -> None:
-        """Remove a run that has ended, and its notebook.
+        """Remove a run that has ended, and its notebook. One that is no task can be removed while it goes on:
+        nobody knows whether it does, or was cut off with the process that it was in.
 
-        Raises: BadInput for one that goes on.
+        Raises: BadInput for a task that goes on.
         """
-        if run.status == RUNNING:
+        if run.status == RUNNING and run.task is not None:
             raise BadInput(f"run {run.key} of job {run.job!r} goes on: cancel its task first")
         self.give_up(run)
         if run.result is not None:

@@ -1,11 +1,13 @@
 """Jobs that run by the clock: a schedule for each, and the one who looks what is due.
 
-The run of a due time is a task whose id follows from the schedule and that time, so that it is submitted
-once, however many workers look, and whoever of them dies.
+What becomes of a due time is decided by one write of the schedule's record, before anything is done about it.
+The run is a task whose id follows from the schedule and the due time: whoever finds that it was decided on,
+and not submitted, submits it, so that it is submitted once, however many workers look, and whoever of them
+dies.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -13,9 +15,9 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from omega.domain.errors import BadInput, NotFound
-from omega.domain.jobs import submit_run
+from omega.domain.jobs import check_timeout, submit_run
 from omega.domain.schedules import MAX_MISSED, STALENESS_S, Due, Schedule
-from omega.domain.tasks import TaskRecords, TaskService
+from omega.domain.tasks import TaskService
 from omega.domain.tasks.records import task_id
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
@@ -40,8 +42,9 @@ class Missed:
 class JobSchedule:
     """When a job runs by itself, with which parameters, and what came of that. Times are in UTC.
 
-    `considered` is until when it is known what was due. Of the times that were missed the latest 100 are
-    kept, and how many there were in all.
+    `considered` is until when it is decided what becomes of the times that were due. `due` is the latest that
+    was to be run, by task `task`; as long as that is not `submitted`, somebody has yet to do it. Of the times
+    that were missed the latest 100 are kept, and how many there were in all.
     """
 
     job: str
@@ -52,6 +55,7 @@ class JobSchedule:
     considered: datetime
     due: datetime | None = None
     task: str | None = None
+    submitted: bool = True
     missed: tuple[Missed, ...] = ()
     missed_count: int = 0
     revision: str | None = field(default=None, eq=False, repr=False)
@@ -59,6 +63,11 @@ class JobSchedule:
     def next_times(self, now: datetime) -> list[datetime]:
         """The next five times."""
         return self.schedule.next_times(now, SHOWN_TIMES)
+
+    def with_missed(self, missed: Sequence[Missed], count: int) -> "JobSchedule":
+        """The same with `count` times more that were missed, of which these are the latest."""
+        latest = (*self.missed, *missed)[-MAX_MISSED:]
+        return evolve(self, missed=latest, missed_count=self.missed_count + count)
 
 
 @frozen
@@ -73,19 +82,23 @@ class JobSchedules:
     def put(
         self, job: str, schedule: Schedule, *, parameters: JSONObject, timeout_s: float | None
     ) -> JobSchedule:
-        """Let a job run by this schedule, and no other, from now on.
+        """Let a job run by this schedule, and no other, from now on; a run of the schedule before is not
+        overlapped either.
 
-        Raises: BadInput for parameters that are not JSON.
+        Raises: BadInput for parameters that are not JSON, and for a time that no run can have.
         """
+        if timeout_s is not None:
+            check_timeout(timeout_s)
         new = JobSchedule(job, self.ids.new(), schedule, parameters, timeout_s, self.clock.now())
         while True:
             try:
-                revision = self.records.read(self._key(job)).revision
-            except RecordNotFound:
-                revision = None
+                before = self.get(job)
+                new = evolve(new, revision=before.revision, due=before.due, task=before.task)
+            except NotFound:
+                new = evolve(new, revision=None, due=None, task=None)
             with suppress(RecordConflict):
                 try:
-                    return self.write(evolve(new, revision=revision))
+                    return self.write(new)
                 except ValueError as error:
                     raise BadInput(f"the parameters of job {job!r} are not JSON: {error}") from error
 
@@ -138,9 +151,9 @@ class Scheduler:
         """
         now = self.clock.now()
         for bucket, found in self._all():
-            due = found.schedule.due(found.considered, now, STALENESS_S)
-            if due.run is not None or due.missed_count:
-                self._consider(bucket, found, due, now)
+            # Another worker may come to the same end first, or somebody change the schedule.
+            with suppress(RecordConflict):
+                self._look(bucket, found, now)
 
     def _all(self) -> Iterator[tuple[str, JobSchedule]]:
         offset = 0
@@ -150,44 +163,54 @@ class Scheduler:
                 _, bucket, job = record.key.split("/", 2)
                 yield bucket, _read(job, record)
 
-    def _consider(self, bucket: str, found: JobSchedule, due: Due, now: datetime) -> None:
-        tasks = self.tasks(bucket)
-        # A worker that died here may have submitted some of them.
-        missed = [Missed(time, LATE) for time in due.missed if not _exists(tasks, _id(bucket, found, time))]
-        count = due.missed_count - (len(due.missed) - len(missed))
+    def _look(self, bucket: str, found: JobSchedule, now: datetime) -> None:
+        if not found.submitted:
+            # Whoever has decided on it has died, or is about to submit it.
+            found = self._submit(bucket, found, now)
+        due = found.schedule.due(found.considered, now, STALENESS_S)
+        if due.run is None and not due.missed_count:
+            return
+        decided = self._schedules(bucket).write(self._decided(bucket, found, due, now))
+        if not decided.submitted:
+            self._submit(bucket, decided, now)
+
+    def _decided(self, bucket: str, found: JobSchedule, due: Due, now: datetime) -> JobSchedule:
+        """What becomes of the times that are due."""
+        late = [Missed(time, LATE) for time in due.missed]
         changed = evolve(found, considered=now)
-        if due.run is not None:
-            id = _id(bucket, found, due.run)
-            if self._goes_on(tasks, found, id):
-                missed.append(Missed(due.run, OVERLAP))
-                count += 1
-            else:
-                self._submit(tasks, found, id)
-                changed = evolve(changed, due=due.run, task=id)
-        changed = evolve(
-            changed,
-            missed=(*found.missed, *missed)[-MAX_MISSED:],
-            missed_count=found.missed_count + count,
-        )
-        # Another worker may have come to the same end first, or somebody has changed the schedule.
-        with suppress(RecordConflict):
-            JobSchedules(self.records, self.clock, self.ids, bucket).write(changed)
+        if due.run is None:
+            return changed.with_missed(late, due.missed_count)
+        if self._goes_on(bucket, found):
+            return changed.with_missed([*late, Missed(due.run, OVERLAP)], due.missed_count + 1)
+        run = evolve(changed, due=due.run, task=_id(bucket, found, due.run), submitted=False)
+        return run.with_missed(late, due.missed_count)
 
-    def _goes_on(self, tasks: TaskService, found: JobSchedule, id: str) -> bool:
-        """Whether the run before the one with this id has not ended."""
-        if found.task is None or found.task == id:
+    def _goes_on(self, bucket: str, found: JobSchedule) -> bool:
+        """Whether the latest run has not ended."""
+        if found.task is None:
             return False
-        before = tasks.records.find(tasks.bucket, found.task)
-        return before is not None and not before.is_final
+        task = self.tasks(bucket).records.find(bucket, found.task)
+        return task is not None and not task.is_final
 
-    def _submit(self, tasks: TaskService, found: JobSchedule, id: str) -> None:
-        with suppress(RecordConflict):
-            submit_run(tasks, found.job, found.parameters, timeout_s=found.timeout_s, id=id)
+    def _submit(self, bucket: str, found: JobSchedule, now: datetime) -> JobSchedule:
+        """Submit the run that was decided on, unless somebody else has; one that is too old by now, or that
+        no task can be, was missed. The schedule as it is then.
 
+        Raises: RecordConflict, where somebody else was faster; as `TaskService.submit`.
+        """
+        assert found.due is not None and found.task is not None
+        tasks, done = self.tasks(bucket), evolve(found, submitted=True)
+        if tasks.records.find(bucket, found.task) is None:
+            try:
+                if (now - found.due).total_seconds() > STALENESS_S:
+                    raise BadInput(LATE)
+                submit_run(tasks, found.job, found.parameters, timeout_s=found.timeout_s, id=found.task)
+            except ValueError as error:
+                done = evolve(done, due=None, task=None).with_missed([Missed(found.due, str(error))], 1)
+        return self._schedules(bucket).write(done)
 
-def _exists(tasks: TaskService, id: str) -> bool:
-    records: TaskRecords = tasks.records
-    return records.find(tasks.bucket, id) is not None
+    def _schedules(self, bucket: str) -> JobSchedules:
+        return JobSchedules(self.records, self.clock, self.ids, bucket)
 
 
 def _id(bucket: str, found: JobSchedule, due: datetime) -> str:
@@ -211,6 +234,7 @@ def _written(found: JobSchedule) -> JSONObject:
         "considered": found.considered.isoformat(),
         "due": found.due and found.due.isoformat(),
         "task": found.task,
+        "submitted": found.submitted,
         "missed": [{"due": missed.due.isoformat(), "reason": missed.reason} for missed in found.missed],
         "missed_count": found.missed_count,
     }
@@ -227,6 +251,7 @@ def _read(job: str, record: Record) -> JobSchedule:
         datetime.fromisoformat(value["considered"]),
         value["due"] and datetime.fromisoformat(value["due"]),
         value["task"],
+        value["submitted"],
         tuple(Missed(datetime.fromisoformat(m["due"]), m["reason"]) for m in value["missed"]),
         value["missed_count"],
         record.revision,

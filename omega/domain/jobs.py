@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from attrs import evolve, frozen
 
 from omega.domain.documents import Documents
-from omega.domain.errors import BadInput
+from omega.domain.errors import BadInput, NotFound
 from omega.domain.job_runs import RUNNING, JobRun, JobRuns, RunError
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import JOB, Reference, job_name
-from omega.domain.tasks import NO_RUN, Run, Task, TaskService
+from omega.domain.tasks import NO_RUN, Policy, Run, Task, TaskService
 from omega.domain.tasks.service import MAX_TIMEOUT_S
 from omega.ports.notebooks import (
     Failure,
@@ -26,7 +27,7 @@ from omega.ports.notebooks import (
 
 JSONObject = Mapping[str, Any]
 KIND: Final = "notebook.ipynb"
-#: What a worker needs beside the run itself: to start, and to end a kernel that does not.
+#: What a worker needs beside a run itself: to start, and to end what does not end by itself.
 _MARGIN_S: Final = 30.0
 FORMATS: Final = ("html", "ipynb", "md", "py")
 
@@ -96,11 +97,15 @@ class JobService:
     def run(
         self, name: str, parameters: JSONObject | None = None, *, timeout_s: float, run: Run = NO_RUN
     ) -> JobRun:
-        """Run a job and keep what comes of it, also where it fails.
+        """Run a job and keep what comes of it, also where it fails. A task whose run was cut off by the end
+        of its worker is not run again: it gives what came of that.
 
         Raises: NotFound; BadInput for parameters that the notebook does not declare: there is no run then.
         """
         name, parameters = job_name(name), parameters or {}
+        check_timeout(timeout_s)
+        if (left := self._left_before(name, run)) is not None:
+            return left
         metadata, notebook = self.get(Reference(name))
         try:
             begun = self.runs.begin(metadata, parameters=parameters, task=run.id)
@@ -111,6 +116,8 @@ class JobService:
             run.progress(cell, cells, f"cell {cell} of {cells}" if cell else "starting the kernel")
 
         try:
+            # Whoever has ended the task before the run began has not seen that there is one.
+            run.check()
             outcome = self.runner.run(
                 notebook,
                 parameters=parameters,
@@ -118,14 +125,15 @@ class JobService:
                 environment=self.environment,
                 progress=progress,
             )
+            failure = None if outcome.failure is None else _error(outcome.failure)
+            return self.runs.finish(begun, error=failure, notebook=_dumped(outcome.notebook))
         except (InvalidParameters, InvalidNotebook) as error:
             self.runs.give_up(begun)
             raise BadInput(f"job {name!r}: {error}") from error
         except BaseException:
-            self.runs.finish(begun, error=_LOST, notebook=None)
+            with suppress(NotFound):
+                self.runs.finish(begun, error=_LOST, notebook=None)
             raise
-        failure = None if outcome.failure is None else _error(outcome.failure)
-        return self.runs.finish(begun, error=failure, notebook=_dumped(outcome.notebook))
 
     def result(self, name: str) -> tuple[JobRun, JSONObject]:
         """The notebook that came of a run, by its name (`results/NAME_SECONDS.ipynb`).
@@ -140,13 +148,24 @@ class JobService:
 
         Raises: NotFound, BadInput, Corrupt.
         """
+        return self.report(name, format=format)[1]
+
+    def report(self, name: str, *, format: str = "html") -> tuple[str, str]:
+        """As `export`, with the full name of what is exported, without `results/`."""
         if format not in FORMATS:
             raise BadInput(f"unknown format {format!r} of a notebook: there are {', '.join(FORMATS)}")
         notebook, title = self._exported(name)
         try:
-            return self.converter.render(notebook, format=cast(Format, format), title=title)
+            return title, self.converter.render(notebook, format=cast(Format, format), title=title)
         except (UnsupportedFormat, InvalidNotebook) as error:
             raise BadInput(f"{name!r}: {error}") from error
+
+    def _left_before(self, name: str, run: Run) -> JobRun | None:
+        """The run of an attempt before this one, at its end."""
+        if run.id is None or run.since is None:
+            return None
+        left_by(self.runs, name, run)
+        return self.runs.of_task(name, run.id, since=run.since)
 
     def _exported(self, name: str) -> tuple[JSONObject, str]:
         try:
@@ -168,12 +187,43 @@ def submit_run(
     """Leave a run of the job with this full name to a worker. It is not tried again where the worker is lost:
     what a notebook does cannot be undone.
 
-    Raises: as `TaskService.submit`.
+    Raises: as `TaskService.submit`; BadInput for parameters that are not JSON.
     """
-    timeout_s = tasks.policy.timeout_s if timeout_s is None else timeout_s
+    timeout_s = allowed_s(timeout_s, tasks.policy)
     options = {"parameters": dict(parameters), "timeout_s": timeout_s}
-    limit_s = min(timeout_s + _MARGIN_S, MAX_TIMEOUT_S)
-    return tasks.submit(JOB, name, "run", options=options, timeout_s=limit_s, attempts=1, id=id)
+    try:
+        return tasks.submit(
+            JOB, name, "run", options=options, timeout_s=with_margin(timeout_s), attempts=1, id=id
+        )
+    except ValueError as error:
+        raise BadInput(f"the parameters of job {name!r} are not JSON: {error}") from error
+
+
+def check_timeout(timeout_s: float) -> None:
+    """Nothing, if a run may be given so many seconds.
+
+    Raises: BadInput.
+    """
+    if not 0 < timeout_s <= MAX_TIMEOUT_S:
+        raise BadInput(
+            f"a timeout of {timeout_s:.10g} s cannot be kept: it must be over 0, and at most {MAX_TIMEOUT_S}"
+        )
+
+
+def allowed_s(timeout_s: float | None, policy: Policy) -> float:
+    """How many seconds a run may take that is given `timeout_s`; by default as many as the policy says.
+
+    Raises: BadInput.
+    """
+    if timeout_s is None:
+        return min(policy.timeout_s, MAX_TIMEOUT_S)
+    check_timeout(timeout_s)
+    return timeout_s
+
+
+def with_margin(timeout_s: float) -> float:
+    """How many seconds a task may take whose run takes so many."""
+    return min(timeout_s + _MARGIN_S, MAX_TIMEOUT_S)
 
 
 def left_by(runs: JobRuns, name: str, run: Run) -> JobRun | None:

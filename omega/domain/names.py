@@ -72,7 +72,7 @@ def job_name(name: str) -> str:
     Raises: BadInput for an illegal name.
     """
     stem = name.removesuffix(NOTEBOOK_SUFFIX)
-    check_name(stem or name, resource=JOB)
+    check_name(stem, resource=JOB)
     if stem.endswith(NOTEBOOK_SUFFIX):
         raise BadInput(f"illegal job name {name!r}: it ends in {NOTEBOOK_SUFFIX} twice")
     if (first := name.partition("/")[0]) in _JOB_PLACES:

@@ -7,12 +7,12 @@ from typing import Any, Final
 from attrs import frozen
 
 from omega.domain.documents import Documents
-from omega.domain.errors import BadInput
+from omega.domain.errors import BadInput, TaskFailed
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import SCRIPT, Reference, check_name
 from omega.domain.tasks.runs import NO_RUN, Run
 from omega.ports.clock import Clock
-from omega.ports.scripts import InvalidCall, InvalidScript, ScriptOutcome, ScriptRunner
+from omega.ports.scripts import InvalidCall, InvalidScript, ScriptOutcome, ScriptRunner, ScriptsUnavailable
 
 KIND: Final = "python.script"
 
@@ -102,8 +102,8 @@ class ScriptService:
     ) -> ScriptCall:
         """Call `run(om, *args, **kwargs)` of a script in a process of its own.
 
-        Raises: NotFound, Corrupt; BadInput for arguments that are not JSON. Whatever the script does is in
-        the outcome.
+        Raises: NotFound, Corrupt; BadInput for arguments that are not JSON; TaskFailed, where no process can
+        be started or watched. Whatever the script does is in the outcome.
         """
         metadata, code = self.get(reference)
         run.progress(0, 1, "running")
@@ -119,4 +119,6 @@ class ScriptService:
             )
         except (InvalidScript, InvalidCall) as error:
             raise BadInput(f"script {reference.name!r}: {error}") from error
+        except ScriptsUnavailable as error:
+            raise TaskFailed(f"script {reference.name!r}: {error}") from error
         return ScriptCall(metadata, outcome, started, self.clock.now())

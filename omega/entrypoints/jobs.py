@@ -11,7 +11,7 @@ from attrs import field, frozen
 from omega.domain.errors import BadInput, NotFound
 from omega.domain.job_runs import JobRun
 from omega.domain.job_schedules import JobSchedule
-from omega.domain.jobs import JobService, submit_run
+from omega.domain.jobs import JobService, allowed_s, submit_run
 from omega.domain.metadata import ALWAYS, JSONObject, Metadata, Precondition
 from omega.domain.names import JOB, NOTEBOOK_SUFFIX, Reference, job_name
 from omega.domain.schedules import Schedule
@@ -148,12 +148,14 @@ class Jobs(Objects):
         """
         return self._service.export(name, format=format)
 
-    def drop_result(self, name: str) -> None:
-        """Remove a run of a job that has ended, and the notebook that came of it.
+    def drop_result(self, name: str) -> JobRun:
+        """Remove a run of a job that has ended, and the notebook that came of it; the run as it was.
 
         Raises: NotFound, BadInput.
         """
-        self._service.runs.drop(self._service.runs.find(name))
+        found = self._service.runs.find(name)
+        self._service.runs.drop(found)
+        return found
 
     def page_of_runs(self, name: str, *, offset: int = 0, limit: int = 20) -> tuple[Sequence[JobRun], int]:
         """One page of the runs of a job, the latest first, and how many there are in all."""
@@ -173,8 +175,15 @@ class Jobs(Objects):
         """
         return self._service.result(name)
 
+    def report(self, name: str, *, format: str = "html") -> tuple[str, str]:
+        """As `export`, with the full name of what is exported.
+
+        Raises: NotFound, BadInput, Corrupt.
+        """
+        return self._service.report(name, format=format)
+
     def _timeout_s(self, timeout_s: float | None) -> float:
-        return self._services.work.policy.timeout_s if timeout_s is None else timeout_s
+        return allowed_s(timeout_s, self._services.work.policy)
 
 
 def _read(path: Path) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from omega.domain.errors import BadInput, ScriptFailed
+from omega.domain.jobs import allowed_s, with_margin
 from omega.domain.metadata import ALWAYS, Metadata, Precondition
 from omega.domain.names import SCRIPT, Reference
 from omega.domain.scripts import ScriptService
@@ -14,8 +15,6 @@ from omega.entrypoints.actions.scripts import script_answer
 from omega.entrypoints.bootstrap import Services
 from omega.entrypoints.objects import Objects, reference
 from omega.entrypoints.runtime import RuntimeTask
-
-_MARGIN_S = 30.0
 
 
 @frozen
@@ -53,7 +52,7 @@ class Scripts(Objects):
         """
         return self._service.get(reference(name, SCRIPT, version))
 
-    def run(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def run(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """What `run(om, *args, **kwargs)` of the script returns, called in a process of its own: here, or on
         a worker if a queue was chosen. All of it is JSON.
 
@@ -80,8 +79,7 @@ class Scripts(Objects):
         if self._services.remote:
             answer: Mapping[str, Any] = self.submit(name, args, kwargs, timeout_s=timeout_s).outcome()
             return answer
-        if timeout_s is None:
-            timeout_s = self._services.work.policy.timeout_s
+        timeout_s = allowed_s(timeout_s, self._services.work.policy)
         reference = Reference.parse(name, resource=SCRIPT)
         return script_answer(self._service.run(reference, args, kwargs, timeout_s=timeout_s))
 
@@ -97,13 +95,16 @@ class Scripts(Objects):
 
         Raises: NotFound; BadInput; QueueUnavailable: there is no task then.
         """
-        if timeout_s is None:
-            timeout_s = self._services.work.policy.timeout_s
+        timeout_s = allowed_s(timeout_s, self._services.work.policy)
         self._service.metadata(Reference.parse(name, resource=SCRIPT))
         options = {"args": list(args), "kwargs": dict(kwargs or {}), "timeout_s": timeout_s}
-        return RuntimeTask.submit(
-            self._services, SCRIPT, name, "run", options=options, timeout_s=timeout_s + _MARGIN_S, attempts=1
-        )
+        try:
+            task = self._services.tasks.submit(
+                SCRIPT, name, "run", options=options, timeout_s=with_margin(timeout_s), attempts=1
+            )
+        except ValueError as error:
+            raise BadInput(f"the arguments of script {name!r} are not JSON: {error}") from error
+        return RuntimeTask.submitted(self._services, task)
 
 
 def _read(path: Path) -> str:

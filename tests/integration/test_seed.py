@@ -140,10 +140,89 @@ def test_frames_as_pandas_sends_them(http):
     assert got["data"]["f"] == {"0": 0.1, "1": None, "2": -2.5}
 
 
+def hello():
+    cell = {"cell_type": "code", "source": "print('hello')", "execution_count": None, "outputs": []}
+    return {"nbformat": 4, "nbformat_minor": 0, "metadata": {}, "cells": [{**cell, "metadata": {}}]}
+
+
+def test_working_with_jobs(http):
+    created = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}"
+    assert http.put(f"{http.base}/job/testjob/", json=hello()).status_code == 202
+
+    # Listing jobs
+    resp = http.get(f"{http.base}/job/")
+    assert resp.status_code == 200
+    body = resp.json()
+    assert body["meta"] == {"previous": None, "total_count": 1, "offset": 0, "limit": 20, "next": None}
+    (listed,) = body["objects"]
+    assert re.fullmatch(created, listed["created"])
+    assert {name: listed[name] for name in ("job_runs", "job_results", "name")} == {
+        "job_runs": [],
+        "job_results": {},
+        "name": "testjob.ipynb",
+    }
+
+    # Running a job
+    resp = http.post(f"{http.base}/job/testjob/run/")
+    assert resp.status_code == 201, resp.text
+    ran = resp.json()
+    ((second, how),) = ran["job_runs"].items()
+    assert re.fullmatch(r"\d{10}", second) and how == "OK"
+    assert (ran["job_results"], ran["name"]) == ([f"results/testjob_{second}.ipynb"], "testjob.ipynb")
+    assert re.fullmatch(created, ran["created"])
+
+    # Getting job results
+    resp = http.get(f"{http.base}/job/results/testjob_{second}.ipynb/")
+    assert resp.status_code == 200
+    body = resp.json()
+    assert {name: body[name] for name in ("source_job", "job_results", "job_runs", "name")} == {
+        "source_job": "testjob",
+        "job_results": {},
+        "job_runs": [],
+        "name": f"results/testjob_{second}.ipynb",
+    }
+    assert re.fullmatch(created, body["created"]) and body["content"]["nbformat"] == 4
+    (cell,) = body["content"]["cells"]
+    assert {name: cell[name] for name in ("execution_count", "cell_type", "source", "outputs")} == {
+        "execution_count": 1,
+        "cell_type": "code",
+        "source": "print('hello')",
+        "outputs": [{"output_type": "stream", "name": "stdout", "text": "hello\n"}],
+    }
+
+    # Getting a job report
+    resp = http.get(f"{http.base}/job/export/testjob_{second}.ipynb/")
+    assert resp.status_code == 200
+    assert resp.json()["name"] == f"testjob_{second}.ipynb" and "hello" in resp.json()["content"]
+
+    # Getting information on a job
+    data = {"anything": "the printed call sends a body"}
+    resp = http.get(f"{http.base}/job/testjob/", json=data)
+    assert resp.status_code == 200
+    body = resp.json()
+    (cell,) = body["content"]["cells"]
+    assert {name: cell[name] for name in ("execution_count", "cell_type", "source", "outputs")} == {
+        "execution_count": None,
+        "cell_type": "code",
+        "source": "print('hello')",
+        "outputs": [],
+    }
+    assert (body["job_runs"], body["job_results"]) == (ran["job_runs"], ran["job_results"])
+    assert (body["name"], body["created"]) == ("testjob.ipynb", listed["created"])
+
+
+def test_information_on_a_job_before_its_first_run(http):
+    http.put(f"{http.base}/job/fresh/", data=json.dumps(hello())).raise_for_status()
+    body = http.get(f"{http.base}/job/fresh/").json()
+    assert (body["job_runs"], body["job_results"], body["name"]) == ([], {}, "fresh.ipynb")
+
+
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_every_route_answers_with_and_without_a_slash(http, slash):
     assert http.get(f"{http.base}/dataset{slash}").status_code == 200
     assert http.get(f"{http.base}/model{slash}").status_code == 200
+    assert http.get(f"{http.base}/job{slash}").status_code == 200
+    assert http.get(f"{http.base}/script{slash}").status_code == 200
     assert http.get(f"{http.base}/ping{slash}").json() == {"ping": "pong"}
     assert http.get(f"{http.base}/dataset/nowhere{slash}").status_code == 404
 

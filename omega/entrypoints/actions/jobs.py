@@ -12,7 +12,11 @@ from omega.domain.job_runs import RUNNING, JobRun, JobRuns
 from omega.domain.job_schedules import JobSchedule
 from omega.domain.jobs import JobService
 from omega.domain.tasks import Answer, Failure, Run, Task
-from omega.entrypoints.uris import stamp
+
+
+def stamp(time: datetime) -> str:
+    """A time as the API's description prints it for jobs, in UTC: `2016-02-06T21:33:49.833000`."""
+    return time.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def described_run(run: JobRun) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`om jobs`: notebooks from files and to files, their runs, reports and schedules."""
 
+import json
 from pathlib import Path
 
 import click
@@ -52,12 +53,11 @@ def get(
     name: str, path: Path | None, version: int | None, store: str | None, bucket: str | None, as_json: bool
 ) -> None:
     """Write the notebook of job NAME."""
-    import orjson
-
     with output.connected(store, bucket) as omega:
         _, notebook = omega.jobs.open(name, version=version)
         with output.writing(path) as file:
-            file.write(orjson.dumps(notebook, option=orjson.OPT_INDENT_2) + b"\n")
+            # Not by orjson, which refuses integers over 64 bits.
+            file.write(json.dumps(notebook, ensure_ascii=False, indent=2).encode() + b"\n")
 
 
 @group.command()
@@ -113,8 +113,7 @@ def export(
     as_json: bool,
 ) -> None:
     """Write a report: NAME is a result (results/NAME_SECONDS.ipynb) or a job."""
-    by_extension = None if path is None else _FORMATS.get(path.suffix.lower())
-    format = format_name or by_extension or "html"
+    format = format_name or _format_of(path)
     with output.connected(store, bucket) as omega:
         content = omega.jobs.export(name, format=format)
         if as_json:
@@ -162,3 +161,12 @@ def unschedule(name: str, store: str | None, bucket: str | None, as_json: bool) 
         omega.jobs.unschedule(name)
         if as_json:
             output.print_json({"name": name, "unscheduled": True})
+
+
+def _format_of(path: Path | None) -> str:
+    """The format that the extension of a file means; `html` without one."""
+    extension = "" if path is None else path.suffix.lower()
+    if extension and extension not in _FORMATS:
+        known = " ".join(_FORMATS)
+        raise BadInput(f"cannot tell the format of {str(path)!r}: use one of {known}, or --format")
+    return _FORMATS.get(extension, "html")

@@ -1,15 +1,18 @@
 """The resource `job`: notebooks, their runs and their reports."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
+import orjson
 from attrs import frozen
 
 from omega.domain.errors import BadInput
 from omega.domain.job_runs import RUNNING, JobRun
 from omega.domain.metadata import Listing, Metadata
-from omega.domain.names import JOB, NOTEBOOK_SUFFIX
-from omega.entrypoints.actions.jobs import described_run, described_schedule
+from omega.domain.names import JOB, NOTEBOOK_SUFFIX, job_name
+from omega.entrypoints.actions.jobs import described_run, described_schedule, stamp
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http import calls, fields
 from omega.entrypoints.http.bodies import parse_json_object
@@ -17,7 +20,7 @@ from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.jobs import Jobs
 from omega.entrypoints.limits import Limits
 from omega.entrypoints.runtime import RuntimeTask
-from omega.entrypoints.uris import resource_uri, stamp
+from omega.entrypoints.uris import resource_uri
 
 _CREATED: Final = 201
 _RUN_FIELDS: Final = frozenset({"parameters", "timeout"})
@@ -81,11 +84,10 @@ class JobResource:
         metadata, notebook = jobs.open(
             request.path["name"], version=fields.whole_number(request, "version", least=1)
         )
-        headers = (fields.etag(metadata),)
-        if fields.unmodified(request, metadata):
-            return Response(304, headers=headers)
-        body = {"content": notebook, **_with_runs(jobs, metadata.name), **_described(metadata)}
-        return Response(200, body, headers)
+        # Only If-Match is looked at: whoever has this version already does not have its latest runs.
+        fields.unmodified(request, metadata)
+        body = {"content": _json(notebook), **_with_runs(jobs, metadata.name), **_described(metadata)}
+        return Response(200, body, (fields.etag(metadata),))
 
     def write(self, request: Request) -> Response:
         """Store a notebook: as it is, as `{"content": notebook}`, or as `{"code": "source text"}`."""
@@ -103,6 +105,8 @@ class JobResource:
             fields.known_fields(body, {"content"})
             if "content" not in body:
                 raise BadInput("the body holds no notebook: give it as it is, or in 'content', or its 'code'")
+            if not isinstance(body["content"], dict):
+                raise BadInput("field 'content' must be a notebook, which is a JSON object")
             metadata = jobs.put(body["content"], name, precondition=precondition)
         return Response(202, _described(metadata), (fields.etag(metadata),))
 
@@ -110,7 +114,7 @@ class JobResource:
         """Remove a job."""
         name = request.path["name"]
         self._jobs(request).drop(name, precondition=fields.precondition(request))
-        return Response(202, {"name": name, "deleted": True})
+        return Response(202, {"name": job_name(name), "deleted": True})
 
     def run(self, request: Request) -> Response:
         """Run a job: `{"parameters": {...}, "timeout": seconds}`."""
@@ -131,7 +135,7 @@ class JobResource:
         if not total:
             jobs.metadata(name)
         objects = [described_run(run) for run in found]
-        return Response(200, page.body(Listing([], total), objects, resource=f"job/{name}/results"))
+        return Response(200, page.body(Listing([], total), objects, resource=f"job/{quote(name)}/results"))
 
     def scheduled(self, request: Request) -> Response:
         """When a job runs by itself, and what was missed."""
@@ -159,7 +163,7 @@ class JobResource:
         """Let a job run by itself no more."""
         name = request.path["name"]
         self._jobs(request).unschedule(name)
-        return Response(202, {"name": name, "deleted": True})
+        return Response(202, {"name": job_name(name), "deleted": True})
 
     def result(self, request: Request) -> Response:
         """The notebook that came of a run."""
@@ -168,7 +172,7 @@ class JobResource:
             "source_job": run.job.removesuffix(NOTEBOOK_SUFFIX),
             "job_results": {},
             "created": stamp(run.started),
-            "content": notebook,
+            "content": _json(notebook),
             "job_runs": [],
             "name": run.result_name,
             "run": described_run(run),
@@ -177,16 +181,14 @@ class JobResource:
 
     def drop_result(self, request: Request) -> Response:
         """Remove a run and its notebook."""
-        name = request.path["name"]
-        self._jobs(request).drop_result(name)
-        return Response(202, {"name": name, "deleted": True})
+        run = self._jobs(request).drop_result(request.path["name"])
+        return Response(202, {"name": run.result_name, "deleted": True})
 
     def export(self, request: Request) -> Response:
         """A document in JSON; the document itself for those who ask for its media type (browsers do)."""
         accepted = request.headers.get("accept", "")
         format = request.query.get("format", "html")
-        name = request.path["name"]
-        content = self._jobs(request).export(name, format=format)
+        name, content = self._jobs(request).report(request.path["name"], format=format)
         if accepted.partition(",")[0].partition(";")[0].strip() == _MEDIA_TYPES[format].partition(";")[0]:
             headers = (
                 ("Content-Type", _MEDIA_TYPES[format]),
@@ -194,19 +196,22 @@ class JobResource:
                 ("Vary", "Accept"),
             )
             return Response(200, content.encode(), headers)
-        return Response(
-            200, {"content": content, "name": name.removeprefix("results/")}, (("Vary", "Accept"),)
-        )
+        return Response(200, {"content": content, "name": name}, (("Vary", "Accept"),))
 
     def _jobs(self, request: Request) -> Jobs:
         return self.omega[fields.bucket(request)].jobs
 
 
 def _parameters(body: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = body.get("parameters") or {}
-    if not isinstance(parameters, dict):
+    parameters = body.get("parameters")
+    if not isinstance(parameters, dict | None):
         raise BadInput("field 'parameters' must be an object")
-    return parameters
+    return parameters or {}
+
+
+def _json(notebook: Mapping[str, Any]) -> Any:
+    """A notebook as part of a body: orjson refuses integers over 64 bits, which notebooks may hold."""
+    return orjson.Fragment(json.dumps(notebook, ensure_ascii=False, separators=(",", ":")))
 
 
 def _described(metadata: Metadata) -> dict[str, Any]:
