@@ -24,10 +24,10 @@ from tests.support.notebooks import (
     code,
     notebook,
     of_kernel,
+    own_temporary_directory,
     printed,
     processes,
     run,
-    run_directories,
     shown,
     text,
     wait_for,
@@ -202,12 +202,13 @@ class NotebookRunnerSuite:
     """Fixture: `runner`, whose outputs are bounded by 1 MiB each and 16 MiB together. Real kernels."""
 
     @pytest.fixture(autouse=True)
-    def nothing_is_left(self) -> Iterator[None]:
-        before = run_directories()
+    def nothing_is_left(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[None]:
         mine = psutil.Process()
         children = {child.pid for child in mine.children(recursive=True)}
-        yield
-        assert run_directories() == before
+        with own_temporary_directory(monkeypatch, tmp_path_factory):
+            yield
         assert {child.pid for child in mine.children(recursive=True)} == children
 
     def test_cells_are_run_and_outputs_kept(self, runner: NotebookRunner) -> None:
@@ -222,7 +223,8 @@ class NotebookRunnerSuite:
         assert [cell["id"] for cell in done.notebook["cells"]] == ["c1", "c2", "c3"]
         assert [cell.get("execution_count") for cell in done.notebook["cells"]] == [None, 1, 2]
 
-    def test_plots_are_pictures(self, runner: NotebookRunner) -> None:
+    def test_plots_are_pictures(self, runner: NotebookRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MPLBACKEND", "Agg")
         done = run(runner, notebook("import matplotlib.pyplot as plt\nplt.plot([1, 2]);"))
         (output,) = done.notebook["cells"][0]["outputs"]
         assert output["data"]["image/png"].startswith("iVBOR")
@@ -253,10 +255,10 @@ class NotebookRunnerSuite:
     def test_environment_and_directory(self, runner: NotebookRunner, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMEGA_TEST_OURS", "inherited")
         monkeypatch.setenv("OMEGA_TEST_BOTH", "ours")
-        monkeypatch.setenv("MPLBACKEND", "Agg")
         source = (
-            "import os\nprint(os.environ['OMEGA_TEST_OURS'], os.environ['OMEGA_TEST_BOTH'], os.listdir())\n"
-            "open('made', 'w').close(); os.mkdir('shut', 0)\nprint(os.getcwd())"
+            "import os, tempfile\n"
+            "print(os.environ['OMEGA_TEST_OURS'], os.environ['OMEGA_TEST_BOTH'], os.listdir())\n"
+            "open('made', 'w').close(); os.mkdir('shut', 0); tempfile.mkdtemp()\nprint(os.getcwd())"
         )
         done = run(runner, notebook(source), environment={"OMEGA_TEST_BOTH": "given"})
         first, directory, _ = printed(done.notebook)[0].split("\n")
@@ -447,6 +449,14 @@ time.sleep(1)
             if kept > MIB
             else printed(done.notebook)[1] == "next\n"
         )
+
+    def test_many_small_outputs_all_come(self, runner: NotebookRunner) -> None:
+        source = "for n in range(8000): display(n)\nfor n in range(2000): print(n, flush=True)"
+        done = run(runner, notebook(source))
+        assert done.failure is None
+        outputs = done.notebook["cells"][0]["outputs"]
+        assert [output["data"]["text/plain"] for output in outputs[:-1]] == [str(n) for n in range(8000)]
+        assert outputs[-1]["text"] == "".join(f"{n}\n" for n in range(2000))
 
     def test_outputs_that_are_taken_back_leave_their_room(self, runner: NotebookRunner) -> None:
         source = (

@@ -16,6 +16,7 @@ import nbformat
 import pytest
 from nbconvert.exporters import HTMLExporter
 
+from omega.adapters.nbconvert_notebooks import pages
 from omega.adapters.nbconvert_notebooks.notebooks import NbconvertNotebookConverter
 from omega.adapters.papermill_notebooks.notebooks import PapermillNotebookRunner
 from tests.support.attacks import ATTACKS, CLASSICS
@@ -82,6 +83,20 @@ def test_nothing_runs_and_nothing_is_fetched(
     browser: Browser, server: PageServer, name: str, has_policy: bool
 ) -> None:
     page = exported(attacked(server, name), has_policy=has_policy)
+    assert harm(browser, server, page) == []
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_last_cleaning_holds_alone(
+    browser: Browser, server: PageServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if nothing were chosen before and nbconvert cleaned nothing."""
+    monkeypatch.setattr(pages, "shown", lambda given, **_: given)
+    monkeypatch.setattr(
+        pages, "HTMLExporter", lambda **given: HTMLExporter(**given | {"sanitize_html": False})
+    )
+    page = exported(attacked(server, name), has_policy=False)
     assert harm(browser, server, page) == []
     assert server.asked == []
 

@@ -16,9 +16,24 @@ from omega.adapters.papermill_notebooks import notebooks
 from omega.adapters.papermill_notebooks.notebooks import PapermillNotebookRunner
 from omega.ports.notebooks import Limits
 from tests.contracts.notebook_runs import SOON_S, NotebookRunnerSuite
-from tests.support.notebooks import notebook, of_kernel, printed, processes, run, run_directories, wait_for
+from tests.support.notebooks import (
+    notebook,
+    of_kernel,
+    own_temporary_directory,
+    printed,
+    processes,
+    run,
+    wait_for,
+)
 
 HOST = "omega.adapters.papermill_notebooks.host"
+
+
+@pytest.fixture(autouse=True)
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where temporary directories are made. None is left afterwards."""
+    with own_temporary_directory(monkeypatch, tmp_path_factory) as directory:
+        yield directory
 
 
 @pytest.fixture
@@ -90,8 +105,7 @@ def test_an_output_that_the_host_cannot_take_in_ends_the_run(
     assert (done.failure.reason, done.failure.cell) == ("memory", 2)
 
 
-def test_a_killed_runner_takes_everything_along(tmp_path: Path, mark: str) -> None:
-    before = run_directories()
+def test_a_killed_runner_takes_everything_along(tmp_path: Path, temporary: Path, mark: str) -> None:
     cell = sleeping(mark, then="subprocess.Popen(['sleep', '600'], env={}); time.sleep(600)")
     program = f"""
 import json, sys
@@ -109,7 +123,7 @@ PapermillNotebookRunner().run(
         below = psutil.Process(parent.pid).children(recursive=True)
         parent.kill()
     killed = time.monotonic()
-    wait_for(lambda: not processes(holding=mark) and run_directories() == before)
+    wait_for(lambda: not processes(holding=mark) and not list(temporary.iterdir()))
     assert time.monotonic() - killed < SOON_S
     assert [child for child in below if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
 
@@ -169,3 +183,12 @@ def test_modules_of_the_current_directory_are_not_imported(
     monkeypatch.chdir(tmp_path)
     done = run(runner, notebook("import importlib.util\nprint(importlib.util.find_spec('secret'))"))
     assert printed(done.notebook) == ["None\n"]
+
+
+def test_a_kernel_hears_only_this_user_and_is_the_first_to_go(runner: PapermillNotebookRunner) -> None:
+    source = """
+import ipykernel, os
+print(ipykernel.get_connection_info(unpack=True)["transport"], oct(os.stat("..").st_mode)[-3:])
+print(open("/proc/self/oom_score_adj").read())
+"""
+    assert printed(run(runner, notebook(source)).notebook) == ["ipc 700\n1000\n\n"]

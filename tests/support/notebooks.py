@@ -1,12 +1,15 @@
 """Notebooks for tests, and what must be left of a run: nothing."""
 
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from omega.ports.notebooks import Limits, NotebookRunner, Run
 
@@ -82,8 +85,20 @@ def processes(*, holding: str) -> list[psutil.Process]:
     return found
 
 
-def run_directories() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("omega-run-*"))
+@contextmanager
+def own_temporary_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A place of the test's own for temporary directories; its path is short. Nothing must be left in it."""
+    tmp_path_factory.getbasetemp()  # is made at first use, and not here
+    directory = Path(tempfile.mkdtemp(prefix="o-"))
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    monkeypatch.setenv("TMPDIR", str(directory))
+    try:
+        yield directory
+        assert list(directory.iterdir()) == []
+    finally:
+        shutil.rmtree(directory)
 
 
 def wait_for(condition: Callable[[], Any], *, within_s: float = 60) -> Any:

@@ -12,13 +12,14 @@ from nbformat import from_dict
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 
+from omega.adapters.papermill_notebooks.kernels import KEEP_OUTPUTS
 from omega.adapters.papermill_notebooks.outputs import OutputBudget, output_of
 
 ENGINE = "omega"
 #: How soon a dead kernel is noticed while a reply is waited for.
 _SHELL_TIMEOUT_S = 1
-#: For outputs that are still on their way once a cell has ended.
-_IOPUB_TIMEOUT_S = 600
+#: How long outputs may still be on their way once a cell has ended. Then the run goes on without them.
+_IOPUB_TIMEOUT_S = 60
 
 
 @define
@@ -63,6 +64,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             startup_timeout=execution.startup_timeout_s,
             shell_timeout_interval=_SHELL_TIMEOUT_S,
             iopub_timeout=_IOPUB_TIMEOUT_S,
+            raise_on_iopub_timeout=False,
             timeout=None,
             store_widget_state=False,
         )
@@ -71,6 +73,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def papermill_execute_cells(self) -> None:
         """Run all cells, or up to the first that fails."""
+        if self.km.ipykernel:
+            self.wait_for_reply(self.kc.execute(KEEP_OUTPUTS, silent=True))
         super().papermill_execute_cells()
         self._execution.is_done = True
 

@@ -14,6 +14,7 @@ RESULT_FILE = "result.json"
 LOG_FILE = "host.log"
 KERNEL_LOG_FILE = "kernel.log"
 WORK_DIRECTORY = "work"
+TEMPORARY_DIRECTORY = "tmp"
 
 
 @frozen

@@ -5,12 +5,13 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+import zmq
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.paths import jupyter_path
 from jupyter_core.utils import run_sync
 
-from omega.adapters.papermill_notebooks.job import KERNEL_LOG_FILE, WORK_DIRECTORY
+from omega.adapters.papermill_notebooks.job import KERNEL_LOG_FILE, TEMPORARY_DIRECTORY, WORK_DIRECTORY
 from omega.ports.notebooks import JSONObject
 
 NATIVE: Final = "python3"
@@ -18,6 +19,21 @@ NATIVE: Final = "python3"
 _STOP_WITHIN_S: Final = 2.0
 #: The path of a Unix socket holds no more than this, with room for what is put after it.
 _SOCKET_PATH_BYTES: Final = 90
+#: A socket throws away what is not taken from it soon enough, after 1000 messages: outputs, and the word that
+#: a cell has ended, for which nbclient would wait. So both ends let messages wait: ours from the start, and
+#: that of an IPython kernel when this code is run there. (Before they are connected it would be in vain.)
+KEEP_OUTPUTS: Final = (
+    "(lambda thread: thread.schedule(lambda: thread.socket.setsockopt(__import__('zmq').SNDHWM, 0)))"
+    "(get_ipython().kernel.iopub_thread)"
+)
+
+
+class _Manager(AsyncKernelManager):
+    def client(self, **kwargs: Any) -> Any:
+        client = super().client(**kwargs)
+        # See KEEP_OUTPUTS: this is the other end.
+        client.context.setsockopt(zmq.RCVHWM, 0)
+        return client
 
 
 class KernelMissing(LookupError):
@@ -36,7 +52,7 @@ def start_kernel(name: str, directory: Path) -> AsyncKernelManager:
     """
     specs = KernelSpecManager(kernel_dirs=jupyter_path("kernels"))
     sockets = str(directory / "k")
-    manager = AsyncKernelManager(
+    manager = _Manager(
         kernel_name=name,
         kernel_spec_manager=specs,
         connection_file=str(directory / "kernel.json"),
@@ -44,9 +60,11 @@ def start_kernel(name: str, directory: Path) -> AsyncKernelManager:
         **({"transport": "ipc", "ip": sockets} if len(os.fsencode(sockets)) <= _SOCKET_PATH_BYTES else {}),
     )
     environment = os.environ | {
-        # Plots become pictures in the notebook; the settings and history of whoever runs this stay out.
+        # Plots become pictures in the notebook; the settings and history of whoever runs this stay out; and
+        # temporary files go with the run.
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "IPYTHONDIR": str(directory / "ipython"),
+        "TMPDIR": str(directory / TEMPORARY_DIRECTORY),
     }
     try:
         arguments = ["--HistoryManager.hist_file=:memory:"] if manager.ipykernel else []

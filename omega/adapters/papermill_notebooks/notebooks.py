@@ -73,7 +73,8 @@ class PapermillNotebookRunner:
         )
         with TemporaryDirectory(prefix="omega-run-", ignore_cleanup_errors=True) as name:
             directory = Path(name)
-            (directory / files.WORK_DIRECTORY).mkdir()
+            for kind in (files.WORK_DIRECTORY, files.TEMPORARY_DIRECTORY):
+                (directory / kind).mkdir()
             (directory / files.JOB_FILE).write_text(job.to_json(), encoding="utf-8")
             with _host(directory, environment) as host:
                 lost = _follow(host, job, progress, directory)

@@ -7,7 +7,6 @@ notebook's author has written, and a value one that JSON can hold, which is writ
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from keyword import iskeyword
 from typing import Any
 
 from omega.ports.notebooks import InvalidParameters, JSONObject, Parameter
@@ -75,7 +74,7 @@ def checked(notebook: JSONObject, given: Mapping[str, Any]) -> dict[str, Any]:
     names = ", ".join(known) or "none, as no Python cell with the tag parameters gives a name a value"
     room = MAX_CHARACTERS
     for name, value in given.items():
-        if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
+        if not isinstance(name, str) or not name.isidentifier():
             raise InvalidParameters(
                 f"{_short(name)} is no name of a parameter; the notebook declares: {names}"
             )

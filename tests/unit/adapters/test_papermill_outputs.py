@@ -156,10 +156,11 @@ def test_updates_count_for_all_the_places_that_show_them() -> None:
     budget.replace(places, display("y" * 900))
     assert kept[0]["data"] == {"text/plain": "x"}
     for n in range(100):
-        budget.replace(places, display(f"{n}" * 30))
-    assert kept[9]["data"] == {"text/plain": "99" * 30}
+        budget.replace(places, display(f"{n:03}" * 130))
+    assert kept[9]["data"] == {"text/plain": "099" * 130}
+    assert not budget.add(kept, display("x" * 990), cell=2)
     budget.replace(places, display("z"))
-    assert budget.add(kept, display("x" * 990), cell=1)
+    assert budget.add(kept, display("x" * 990), cell=3)
 
 
 def test_one_line() -> None:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omega.adapters.papermill_notebooks import parameters
 from omega.adapters.papermill_notebooks.notebooks import PapermillNotebookRunner
 from omega.adapters.papermill_notebooks.parameters import checked
+from omega.ports.notebooks import InvalidParameters, Parameter
 from tests.contracts.notebook_runs import NotebookParametersSuite
 from tests.support.notebooks import code, notebook
 
@@ -24,6 +26,12 @@ class TestPapermillNotebookRunner(NotebookParametersSuite):
     @pytest.fixture
     def runner(self) -> PapermillNotebookRunner:
         return PapermillNotebookRunner()
+
+
+def test_what_is_no_identifier_does_not_pass_even_if_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parameters, "declared", lambda _: (Parameter("import os; a", None, None),))
+    with pytest.raises(InvalidParameters, match="no name of a parameter"):
+        checked(notebook(), {"import os; a": 1})
 
 
 @given(value=VALUE)
