@@ -78,6 +78,9 @@ class TaskService:
         )
         try:
             task = self.records.create(task)
+        except ValueError as error:
+            self.inputs.remove(kept)
+            raise BadInput(f"the options of {action} cannot be kept: {error}") from error
         except BaseException:
             self.inputs.remove(kept)
             raise

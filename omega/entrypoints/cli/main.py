@@ -51,6 +51,7 @@ def main() -> None:
     from omega.domain.errors import OmegaError
     from omega.ports.queue import QueueUnavailable
     from omega.ports.records import StoreFull, StoreUnavailable
+    from omega.ports.scripts import ScriptsUnavailable
 
     try:
         om.main(prog_name="om")
@@ -62,6 +63,8 @@ def main() -> None:
         _fail(f"the store is not available: {error}")
     except QueueUnavailable as error:
         _fail(f"the queue is not available: {error}")
+    except ScriptsUnavailable as error:
+        _fail(f"no process could be started for the script: {error}")
     except OSError as error:
         _fail(f"cannot read or write: {error.strerror or error}")
 

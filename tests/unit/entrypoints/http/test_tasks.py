@@ -274,3 +274,13 @@ def test_a_fit_of_a_model_that_was_deleted_meanwhile(waiting):
     result = waiting("GET", f"/task/{id}/result").json
     assert result["status"] == "FAILURE" and result["response"]["status"] == 404
     assert "'m'" in result["response"]["message"]
+
+
+@pytest.mark.parametrize("query", ["", "&async=1"])
+def test_labels_that_no_record_can_hold_are_refused_by_name(api, query):
+    reply = api("POST", "/model/", {"name": "c", "pipeline": [["SGDClassifier", {}]]})
+    assert reply.status == 201
+    body = {"datax": {"x": [1, 2]}, "datay": {"y": [0, 1]}, "classes": [0, 2**70]}
+    refused = api("PUT", f"/model/c/partial_fit/?{query}", body)
+    assert refused.status == 400 and "partial_fit" in refused.json["message"]
+    assert api.omega._services.work.leases.records.store.page("task-open/").total <= 1
