@@ -13,7 +13,7 @@ import pytest
 
 from omega import Omega
 from tests.support import tasks
-from tests.support.processes import CHILD, GUARD, SUPERVISOR, below, busiest, kill, of_home
+from tests.support.processes import CHILD, GUARD, SUPERVISOR, below, busy, kill, of_home
 from tests.support.served import alive, eventually
 from tests.support.server import OM, environment, running, start
 
@@ -60,7 +60,7 @@ def test_a_fit_over_its_time_ends(served):
 def test_a_crash_fails_its_task_and_no_other(served, number):
     lost = tasks.submit(served, "slow")
     tasks.begun(served, lost)
-    victim = busiest(children(served))
+    victim = busy(lambda: children(served))
     other = tasks.submit(served, "quick")
     kill([victim], number)
     assert tasks.ended(served, lost, within_s=5) == "FAILURE"

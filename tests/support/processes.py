@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import psutil
@@ -27,11 +27,18 @@ def kill(processes: Iterable[psutil.Process], number: int = signal.SIGKILL) -> N
             os.kill(process.pid, number)
 
 
-def busiest(processes: Iterable[psutil.Process]) -> psutil.Process:
-    """The one that uses most of a CPU."""
-    before = {process: process.cpu_times().user for process in processes}
-    time.sleep(0.3)
-    return max(before, key=lambda process: process.cpu_times().user - before[process])
+def busy(find: Callable[[], Iterable[psutil.Process]], *, within_s: float = 30) -> psutil.Process:
+    """The only one of several that uses the CPU: others may still be busy with their start."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        with suppress(psutil.NoSuchProcess):
+            before = {process: process.cpu_times().user for process in find()}
+            time.sleep(0.4)
+            used = {process: process.cpu_times().user - before[process] for process in before}
+            most, *others = sorted(used, key=lambda process: -used[process])
+            if others and used[most] > 0.1 and used[others[0]] < 0.05:
+                return most
+    raise AssertionError("there is no process that alone is busy")
 
 
 def of_home(home: str) -> list[psutil.Process]:
