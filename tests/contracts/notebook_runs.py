@@ -451,12 +451,12 @@ time.sleep(1)
         )
 
     def test_many_small_outputs_all_come(self, runner: NotebookRunner) -> None:
-        source = "for n in range(8000): display(n)\nfor n in range(2000): print(n, flush=True)"
+        source = "for n in range(5000): display(n)\nfor n in range(1000): print(n, flush=True)"
         done = run(runner, notebook(source))
         assert done.failure is None
         outputs = done.notebook["cells"][0]["outputs"]
-        assert [output["data"]["text/plain"] for output in outputs[:-1]] == [str(n) for n in range(8000)]
-        assert outputs[-1]["text"] == "".join(f"{n}\n" for n in range(2000))
+        assert [output["data"]["text/plain"] for output in outputs[:-1]] == [str(n) for n in range(5000)]
+        assert outputs[-1]["text"] == "".join(f"{n}\n" for n in range(1000))
 
     def test_outputs_that_are_taken_back_leave_their_room(self, runner: NotebookRunner) -> None:
         source = (

@@ -308,11 +308,14 @@ class NotebookConverterSuite:
         document = notebook(
             text("![x](http://evil/y.png) [l](javascript:bad()) <script>bad()</script>"),
             code("1", outputs=[shown({"text/html": remote}), shown({"application/javascript": "bad()"})]),
+            text(
+                "<a href='data:text/html,x'>a</a> <a href='/api'>b</a> <a href='vbscript:x'>c</a> [d](//evil)"
+            ),
             text("<script>bad()</script>", kind="raw"),
         )
         page = converter.render(document, format="html", title="x").lower()
         assert "content=\"default-src 'none';" in page
-        for part in ("<script", "<link rel=stylesheet", "javascript:", "//evil", "bad()</sc"):
+        for part in ("<script", "<link rel=stylesheet", "javascript:", "//evil", "bad()</sc", "<a href"):
             assert part not in page
 
     @pytest.mark.parametrize("format", ["pdf", "HTML", "", None, "slides"])

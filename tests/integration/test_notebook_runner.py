@@ -95,6 +95,29 @@ def test_a_host_that_hangs_is_not_waited_for(runner: PapermillNotebookRunner, ma
     assert 10 < time.monotonic() - started < 10 + SOON_S
 
 
+def test_outputs_wait_for_a_host_that_is_busy(runner: PapermillNotebookRunner, mark: str) -> None:
+    def pause(cell: int, _: int) -> None:
+        if cell == 2 and processes(holding=mark):
+            (host,) = own_hosts()
+            host.suspend()
+            wait_for(lambda: not processes(holding=mark))
+            host.resume()
+
+    signal_and_wait = f"""
+import subprocess, time
+child = subprocess.Popen(["sh", "-c", "sleep 600; : {mark}"], start_new_session=True)
+time.sleep(2.5)
+for n in range(20_000): display(n)
+time.sleep(2)
+child.kill()
+"""
+    done = run(runner, notebook("1", signal_and_wait, "print('next')"), progress=pause)
+    assert done.failure is None
+    outputs = done.notebook["cells"][1]["outputs"]
+    assert [output["data"]["text/plain"] for output in outputs] == [str(n) for n in range(20_000)]
+    assert printed(done.notebook)[2] == "next\n"
+
+
 def test_an_output_that_the_host_cannot_take_in_ends_the_run(
     runner: PapermillNotebookRunner, monkeypatch: pytest.MonkeyPatch, mark: str
 ) -> None:

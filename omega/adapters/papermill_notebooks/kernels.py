@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-import zmq
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.paths import jupyter_path
@@ -19,21 +18,13 @@ NATIVE: Final = "python3"
 _STOP_WITHIN_S: Final = 2.0
 #: The path of a Unix socket holds no more than this, with room for what is put after it.
 _SOCKET_PATH_BYTES: Final = 90
-#: A socket throws away what is not taken from it soon enough, after 1000 messages: outputs, and the word that
-#: a cell has ended, for which nbclient would wait. So both ends let messages wait: ours from the start, and
-#: that of an IPython kernel when this code is run there. (Before they are connected it would be in vain.)
+#: The socket of a kernel throws away what is not taken soon enough, after 1000 messages: outputs, and word
+#: that a cell has ended, for which nbclient would wait. This code lets an IPython kernel keep it all.
+#: (It has to be run when the client is connected.)
 KEEP_OUTPUTS: Final = (
     "(lambda thread: thread.schedule(lambda: thread.socket.setsockopt(__import__('zmq').SNDHWM, 0)))"
     "(get_ipython().kernel.iopub_thread)"
 )
-
-
-class _Manager(AsyncKernelManager):
-    def client(self, **kwargs: Any) -> Any:
-        client = super().client(**kwargs)
-        # See KEEP_OUTPUTS: this is the other end.
-        client.context.setsockopt(zmq.RCVHWM, 0)
-        return client
 
 
 class KernelMissing(LookupError):
@@ -52,7 +43,7 @@ def start_kernel(name: str, directory: Path) -> AsyncKernelManager:
     """
     specs = KernelSpecManager(kernel_dirs=jupyter_path("kernels"))
     sockets = str(directory / "k")
-    manager = _Manager(
+    manager = AsyncKernelManager(
         kernel_name=name,
         kernel_spec_manager=specs,
         connection_file=str(directory / "kernel.json"),
