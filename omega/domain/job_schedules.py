@@ -15,7 +15,7 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from omega.domain.errors import BadInput, NotFound
-from omega.domain.jobs import check_timeout, submit_run
+from omega.domain.jobs import check_timeout, give_up_run, submit_run
 from omega.domain.schedules import MAX_MISSED, STALENESS_S, Due, Schedule
 from omega.domain.tasks import TaskService
 from omega.domain.tasks.records import task_id
@@ -200,13 +200,17 @@ class Scheduler:
         """
         assert found.due is not None and found.task is not None
         tasks, done = self.tasks(bucket), evolve(found, submitted=True)
-        if tasks.records.find(bucket, found.task) is None:
-            try:
-                if (now - found.due).total_seconds() > STALENESS_S:
-                    raise BadInput(LATE)
+        try:
+            task = tasks.records.find(bucket, found.task)
+            if task is None and (now - found.due).total_seconds() > STALENESS_S:
+                # Whoever decided on it may only be held up: what was missed is not to run after all.
+                task = give_up_run(tasks, found.job, LATE, id=found.task)
+            elif task is None:
                 submit_run(tasks, found.job, found.parameters, timeout_s=found.timeout_s, id=found.task)
-            except ValueError as error:
-                done = evolve(done, due=None, task=None).with_missed([Missed(found.due, str(error))], 1)
+            if task is not None and task.is_abandoned:
+                raise BadInput(LATE)
+        except ValueError as error:
+            done = evolve(done, due=None, task=None).with_missed([Missed(found.due, str(error))], 1)
         return self._schedules(bucket).write(done)
 
     def _schedules(self, bucket: str) -> JobSchedules:

@@ -199,6 +199,14 @@ def submit_run(
         raise BadInput(f"the parameters of job {name!r} are not JSON: {error}") from error
 
 
+def give_up_run(tasks: TaskService, name: str, reason: str, *, id: str) -> Task:
+    """Record that a run of the job with this full name, which was to be task `id`, is not to be.
+
+    Raises: RecordConflict, where there is such a task already; as `TaskService.abandon`.
+    """
+    return tasks.abandon(JOB, name, "run", reason=reason, id=id)
+
+
 def check_timeout(timeout_s: float) -> None:
     """Nothing, if a run may be given so many seconds.
 

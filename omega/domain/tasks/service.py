@@ -12,7 +12,17 @@ from omega.domain.tasks.endings import Endings
 from omega.domain.tasks.inputs import InputStore
 from omega.domain.tasks.leases import Leases
 from omega.domain.tasks.records import TaskRecords, new_id
-from omega.domain.tasks.task import PENDING, RETRY, STARTED, Call, Inputs, Policy, Task
+from omega.domain.tasks.task import (
+    FAILURE,
+    PENDING,
+    RETRY,
+    STARTED,
+    Call,
+    Failure,
+    Inputs,
+    Policy,
+    Task,
+)
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
 from omega.ports.queue import QueueUnavailable, TaskQueue
@@ -85,6 +95,19 @@ class TaskService:
             self.inputs.remove(kept)
             raise
         return self._queued(task)
+
+    def abandon(self, resource: str, name: str, action: str, *, reason: str, id: str) -> Task:
+        """Record a call that nobody is to carry out, as a task that failed before it was begun: whoever is
+        about to submit it under this `id` is refused then.
+
+        Raises: RecordConflict, where there is a task with this `id`; StoreFull, StoreUnavailable.
+        """
+        now = self.clock.now()
+        call, failure = Call(resource, name, action), Failure("TaskFailed", reason)
+        task = Task(self.bucket, id, call, now, self.policy.timeout_s, 1, FAILURE, ended=now, failure=failure)
+        task = self.records.create(task)
+        self.records.close(task)
+        return task
 
     def get(self, id: str) -> Task:
         """The task as it is now; one that was lost is taken care of first.

@@ -136,6 +136,11 @@ class Task:
     revision: str | None = field(default=None, eq=False)
 
     @property
+    def is_abandoned(self) -> bool:
+        """Whether it failed before it was begun: it was given up (`TaskService.abandon`)."""
+        return self.status == FAILURE and self.started is None
+
+    @property
     def is_final(self) -> bool:
         """Whether it has ended."""
         return self.status in FINAL

@@ -12,7 +12,7 @@ from omega.domain.errors import BadInput, NotFound
 from omega.domain.tasks import PENDING, REVOKED, STARTED, SUCCESS, Call, Policy
 from omega.domain.tasks.records import new_id
 from omega.ports.queue import JSONObject, QueueUnavailable
-from omega.ports.records import StoreFull, StoreUnavailable
+from omega.ports.records import RecordConflict, StoreFull, StoreUnavailable
 from tests.support.services import Counting
 from tests.unit.domain.tasks.hands import (
     Died,
@@ -315,3 +315,17 @@ def test_two_services_on_the_same_stores_see_the_same_tasks(world):
     assert carry_out(other, task, "one").status == SUCCESS
     assert raw(world, task).value["status"] == SUCCESS
     lapse(world)
+
+
+def test_a_call_that_is_given_up_is_a_task_that_failed_and_cannot_be_submitted(world):
+    id = new_id(TimeOrderedIds())
+    given_up = world.tasks().abandon("job", "a.ipynb", "run", reason="too late", id=id)
+    assert world.tasks().get(id) == given_up and given_up.is_abandoned and given_up.is_final
+    assert given_up.failure is not None and given_up.failure.message == "too late"
+    assert not keys(world, "task-open/") and len(keys(world, "task-ended/")) == 1
+    with pytest.raises(RecordConflict):
+        world.tasks().submit("job", "a.ipynb", "run", id=id)
+    with pytest.raises(RecordConflict):
+        world.tasks().abandon("job", "a.ipynb", "run", reason="later", id=id)
+    assert world.tasks().get(id) == given_up
+    assert world.queue.consume(timeout_s=0) is None
