@@ -9,7 +9,7 @@ from hashlib import sha256
 from attrs import frozen
 
 from omega.domain.errors import Corrupt
-from omega.ports.blobs import BlobNotFound, BlobStore
+from omega.ports.blobs import BlobDamaged, BlobNotFound, BlobStore
 from omega.ports.ids import Ids
 from omega.ports.records import StoreFull, StoreUnavailable
 
@@ -52,7 +52,9 @@ class Payloads:
         try:
             chunks = self.blobs.read(payload.id)
         except BlobNotFound as error:
-            raise Corrupt(f"{of} is damaged: its content is missing") from error
+            raise Corrupt(f"{of} is damaged: its content ({payload.id}) is missing") from error
+        except BlobDamaged as error:
+            raise Corrupt(f"{of} is damaged: parts of its content ({payload.id}) are missing") from error
         return _checked(chunks, payload, of)
 
     def remove(self, ids: Iterable[str]) -> None:
@@ -70,4 +72,4 @@ def _checked(chunks: Iterator[bytes], payload: Payload, of: str) -> Iterator[byt
         digest.update(chunk)
         yield chunk
     if digest.hexdigest() != payload.sha256:
-        raise Corrupt(f"{of} is damaged: its content is not what was written")
+        raise Corrupt(f"{of} is damaged: its content ({payload.id}) is not what was written")
