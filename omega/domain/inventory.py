@@ -51,12 +51,15 @@ class Owner:
 
 @frozen
 class Entry:
-    """A record that counts, the payloads that must be there for it, and the head that leads to it."""
+    """A record that counts, the payloads that must be there for it, and the head that leads to it. `fresh`
+    are those of the payloads that no newer version of the object has; no two objects share any.
+    """
 
     record: Record
     owner: Owner
     payloads: tuple[Payload, ...] = ()
     head: Head | None = None
+    fresh: tuple[Payload, ...] = ()
 
 
 @frozen
@@ -97,7 +100,7 @@ class Inventory:
         if isinstance(entry, Flaw):
             yield entry
             return
-        head, tip = head_of(record), str(record.value["tip"])
+        head, tip, seen = head_of(record), str(record.value["tip"]), set[Payload]()
         for number in range(head.version, 0, -1):
             owner = evolve(entry.owner, version=number)
             version = self._version(head.uid, number, tip)
@@ -108,6 +111,9 @@ class Inventory:
                 tip = ""
                 continue
             found = _entry(version, owner, head)
+            if isinstance(found, Entry):
+                found = evolve(found, fresh=tuple(p for p in found.payloads if p not in seen))
+                seen.update(found.fresh)
             yield found
             parent = version.value.get("parent")
             tip = parent if isinstance(parent, str) else ""
@@ -185,7 +191,8 @@ def _entry(record: Record, owner: Owner | None = None, head: Head | None = None)
     try:
         if record.key.startswith("object/"):
             head = head_of(record)
-        return Entry(record, owner, tuple(_payloads(record)), head)
+        payloads = tuple(_payloads(record))
+        return Entry(record, owner, payloads, head, payloads)
     except (KeyError, TypeError, ValueError, AttributeError):
         return Flaw(owner, "its record is not one of omega's: parts of it are missing or changed")
 
