@@ -2,7 +2,7 @@
 
     object/...     heads of objects; each after its committed versions (version/...), the newest first
     job-run/...    runs of jobs
-    task-open/...  task/...  task-ended/...
+    task-open/...  task-ended/...  task/...    as they are written: the index before the task
     all others     schedules, and whatever there may be
 
 Left out are version records that no head leads to, and what is of one place or moment only: `worker/...`, and
@@ -24,7 +24,7 @@ from omega.ports.records import Record, RecordNotFound, RecordScan, WalkableReco
 
 STORE: Final = "store"
 MIGRATION: Final = "migration"
-_IN_ORDER: Final = ("job-run", "task-open", "task", "task-ended")
+_IN_ORDER: Final = ("job-run", "task-open", "task-ended", "task")
 _OF_THE_PLACE: Final = frozenset({"worker", STORE, MIGRATION})
 _WITHOUT_PAYLOADS: Final = frozenset({"object", "schedule", "task-ended", "task-open"})
 #: Records are small, but a version of a frame of very many segments may take megabytes.

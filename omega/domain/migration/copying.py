@@ -44,8 +44,8 @@ class Copying:
                 self._entry(inventory, entry)
 
     def remove_surplus(self) -> None:
-        """Remove records that the source no longer has, heads before versions. Their payloads stay, as
-        orphans.
+        """Remove records that the source no longer has. Versions and payloads of what was dropped stay, as
+        orphans: an object of the same name may lead to them until it is copied again.
         """
         for record in surplus(self.source, self.target):
             try:
@@ -119,10 +119,10 @@ class Copying:
 
 
 def surplus(source: StorePlace, target: StorePlace) -> Iterator[Record]:
-    """The records of the target that the source does not have."""
+    """The records of the target that the source does not have, apart from versions of objects."""
     for record in every(target.records, ""):
-        of_the_place = record.key in (MIGRATION, STORE) or record.key.startswith("worker/")
-        if not of_the_place and source.find(record.key) is None:
+        shelf = record.key.partition("/")[0]
+        if shelf not in (MIGRATION, STORE, "version", "worker") and source.find(record.key) is None:
             yield record
 
 
