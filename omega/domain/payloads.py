@@ -46,8 +46,9 @@ class Payloads:
     def read(self, payload: Payload, *, of: str) -> Iterator[bytes]:
         """The payload's chunks, in order; `of` names the object in errors.
 
-        Raises: Corrupt, at the call when the payload is missing, after the last chunk when its bytes are not
-        those that were written: what was read before the end is not to be trusted until the end is reached.
+        Raises: Corrupt, at the call when the payload is missing, instead of the last chunk when its bytes are
+        not those that were written: what was read before the end is not to be trusted until the end is
+        reached.
         """
         try:
             chunks = self.blobs.read(payload.id)
@@ -67,9 +68,13 @@ class Payloads:
 
 
 def _checked(chunks: Iterator[bytes], payload: Payload, of: str) -> Iterator[bytes]:
-    digest = sha256()
+    digest, held = sha256(), b""
     for chunk in chunks:
         digest.update(chunk)
-        yield chunk
+        if held:
+            yield held
+        held = chunk
     if digest.hexdigest() != payload.sha256:
         raise Corrupt(f"{of} is damaged: its content ({payload.id}) is not what was written")
+    if held:
+        yield held
