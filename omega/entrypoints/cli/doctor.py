@@ -68,11 +68,11 @@ def _print(found: "list[Finding]", tally: "Tally") -> None:
         rows = ((finding.kind, finding.words, "fixed" if finding.fixed else "") for finding in found)
         output.print_table(("", "what", ""), rows)
     counts = [
-        f"{sum(finding.kind == kind for finding in found)} {plural}" for kind, plural in _PLURALS.items()
+        f"{plural}: {sum(finding.kind == kind for finding in found)}" for kind, plural in _PLURALS.items()
     ]
     click.echo(
         f"checked {tally.records} records and {tally.payloads} payloads "
-        f"({output.size(tally.size_bytes)}): {', '.join(counts)}"
+        f"({output.size(tally.size_bytes)}); {', '.join(counts)}"
     )
 
 
