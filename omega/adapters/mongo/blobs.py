@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any, Final
 
 from bson import ObjectId
@@ -19,7 +19,7 @@ from gridfs.errors import CorruptGridFile, FileExists
 
 from omega.adapters.mongo.database import Document, MongoDatabase
 from omega.adapters.mongo.errors import driver_errors
-from omega.ports.blobs import BlobExists, BlobNotFound
+from omega.ports.blobs import BlobDamaged, BlobExists, BlobNotFound
 from omega.ports.records import StoreFull, StoreUnavailable
 
 _COLLECTION: Final = "omega.blobs"
@@ -72,7 +72,7 @@ class MongoBlobStore:
             except CorruptGridFile:
                 if self._root.files.find_one({"_id": file["_id"]}) is None:
                     raise BlobNotFound(id) from None
-                raise StoreUnavailable(f"the payload {id} is damaged: chunks of it are missing") from None
+                raise BlobDamaged(id) from None
 
     def remove(self, id: str) -> None:
         """Remove the payload if it is there; see `BlobStore.remove`."""
@@ -83,17 +83,29 @@ class MongoBlobStore:
                 self._claim(file["_id"])
                 self._withdraw(file["_id"])
 
-    def ids(self) -> Iterator[str]:
-        """The ids of all payloads in ascending order; see `BlobStore.ids`."""
+    def ids(self, *, after: str = "", limit: int | None = None) -> Iterator[str]:
+        """The ids of payloads in ascending order; see `BlobStore.ids`."""
+        if limit is not None and limit < 1:
+            raise ValueError(f"the limit {limit} is not positive")
         with driver_errors():
-            found = [
-                file["filename"] for file in self._root.files.find({}, {"filename": 1}).sort("filename", 1)
-            ]
+            files = self._root.files.find({"filename": {"$gt": after}}, {"filename": 1}).sort("filename", 1)
+            # A limit of 0 is none.
+            found = [file["filename"] for file in files.limit(limit or 0)]
         return iter(found)
+
+    def written(self, id: str) -> datetime:
+        """When the payload became visible; see `BlobTimes.written`."""
+        _check(id)
+        with driver_errors():
+            file = self._root.files.find_one({"filename": id}, {"uploadDate": 1})
+        if file is None:
+            raise BlobNotFound(id)
+        uploaded: datetime = file["uploadDate"]
+        return uploaded.replace(tzinfo=UTC)
 
     @property
     def _root(self) -> Any:
-        return self._database.collection(_COLLECTION)
+        return blobs_of(self._database)
 
     def _upload(self, id: str, number: ObjectId, chunks: Iterable[bytes | memoryview]) -> int:
         with driver_errors():
@@ -144,17 +156,26 @@ class MongoBlobStore:
 
     def _remove_stale(self) -> None:
         """Remove what the dead have left half written or half removed."""
-        pending = self._root.pending
-        for left in list(pending.find({"since": {"$lt": self._database.server_time() - _STALE_AFTER}})):
-            # From here on its writer, should it live, cannot end well: it looks for this at its end.
-            doomed = pending.update_one(
-                {"_id": left["_id"], "since": left["since"]}, {"$set": {"doomed": True}}
-            )
-            if not doomed.matched_count:
-                continue
-            if self._root.files.find_one({"_id": left["_id"]}) is None:
-                self._root.chunks.delete_many({"files_id": left["_id"]})
-            pending.delete_one({"_id": left["_id"]})
+        stale = {"since": {"$lt": self._database.server_time() - _STALE_AFTER}}
+        for left in list(self._root.pending.find(stale)):
+            remove_pending(self._root, left["_id"], since=left["since"])
+
+
+def blobs_of(database: MongoDatabase) -> Any:
+    """The collection under whose name those of the payloads are."""
+    return database.collection(_COLLECTION)
+
+
+def remove_pending(root: Any, number: ObjectId, *, since: datetime) -> bool:
+    """Remove what is half written or half removed, unless its writer has been seen after `since`."""
+    # From here on its writer, should it live, cannot end well: it looks for this at its end.
+    doomed = root.pending.update_one({"_id": number, "since": since}, {"$set": {"doomed": True}})
+    if not doomed.matched_count:
+        return False
+    if root.files.find_one({"_id": number}) is None:
+        root.chunks.delete_many({"files_id": number})
+    root.pending.delete_one({"_id": number})
+    return True
 
 
 def _check(id: str) -> None:
