@@ -60,6 +60,11 @@ def serve(
         raise BadInput("a memory:// store lives in one process: it cannot be served by several workers")
     check_is_whole(settings)
     settings.export()
+    if settings.store_in_mongodb:
+        from omega.entrypoints.bootstrap import connect
+
+        # One sentence now is better than one from each process, again and again.
+        connect(settings, bucket=settings_module.DEFAULT_BUCKET).close()
     address = f"[{host}]" if ":" in host else host
     told = f"omega serves http://{address}:{port}/api/v1/ from {_shown(settings.store)}"
     # With a queue in memory, tasks are carried out where they are submitted.
@@ -75,9 +80,9 @@ def serve(
 
 
 def _shown(url: str) -> str:
-    """A URL without the password that may be in it."""
+    """A URL that has been used, without the passwords that may be in it."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 @click.command()
