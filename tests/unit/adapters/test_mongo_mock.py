@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Barrier, Lock
+from threading import Barrier, Lock, RLock
 from typing import Any
 from unittest import mock
 
@@ -17,10 +17,12 @@ import mongomock
 import mongomock.gridfs
 import pytest
 from gridfs import GridIn, GridOut
+from pymongo import _csot
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
     DocumentTooLarge,
+    ExecutionTimeout,
     InvalidOperation,
     NetworkTimeout,
     NotPrimaryError,
@@ -52,11 +54,23 @@ class MockDatabase(MongoDatabase):
         return datetime.now(UTC).replace(tzinfo=None)
 
 
+def _under(lock: Any, method: Callable[..., Any]) -> Callable[..., Any]:
+    def locked(*arguments: Any, **named: Any) -> Any:
+        with lock:
+            return method(*arguments, **named)
+
+    return locked
+
+
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], MockDatabase]]:
     """The database of a name."""
     # mongomock patches the driver's GridFS and offers no way back.
     mongomock.gridfs.enable_gridfs_integration()
+    # A server changes a document in one step; mongomock looks for it first.
+    step = RLock()
+    for name in ("_insert", "_update", "_delete"):
+        monkeypatch.setattr(mongomock.Collection, name, _under(step, getattr(mongomock.Collection, name)))
     databases: dict[str, MockDatabase] = {}
     lock = Lock()
 
@@ -124,6 +138,18 @@ def test_what_was_written_and_removed_leaves_nothing(
     assert left(database("examples")) == {"files": 1, "chunks": 2, "pending": 0}
     blobs.remove("a")
     assert left(database("examples")) == {"files": 0, "chunks": 0, "pending": 0}
+
+
+@pytest.mark.parametrize(("error", "within_s"), [(AutoReconnect(), 1.0), (KeyError(), None)])
+def test_a_writer_whose_store_is_gone_does_not_wait_for_it_again(
+    blobs: MongoBlobStore, monkeypatch: pytest.MonkeyPatch, error: Exception, within_s: float | None
+) -> None:
+    limits = []
+    monkeypatch.setattr(GridIn, "close", lambda self: fail(error))
+    monkeypatch.setattr(blobs, "_withdraw", lambda number: limits.append(_csot.get_timeout()))
+    with pytest.raises((StoreUnavailable, KeyError)):
+        blobs.write("a", chunks=[b"x"])
+    assert limits == [within_s]
 
 
 def test_what_a_dead_writer_left_is_not_visible_and_goes_in_time(
@@ -372,6 +398,7 @@ def operation(code: int, words: str = "host.example refused", **details: Any) ->
         (ServerSelectionTimeoutError("host.example:1: refused"), StoreUnavailable, "no MongoDB server"),
         (NetworkTimeout("host.example:1: timed out"), StoreUnavailable, "in time"),
         (WTimeoutError("host.example", 64), StoreUnavailable, "in time"),
+        (ExecutionTimeout("host.example", 50), StoreUnavailable, "in time"),
         (NotPrimaryError("host.example"), StoreUnavailable, "NotPrimaryError"),
         (InvalidOperation("host.example"), StoreUnavailable, "InvalidOperation"),
         (operation(13), StoreUnavailable, "does not allow"),
