@@ -276,8 +276,9 @@ def test_all_workers_work(machines: Machines) -> None:
     ids = [tasks.submit(server, "slow") for _ in range(6)]
     assert [tasks.ended(server, id) for id in ids] == ["SUCCESS"] * 6
     assert tasks.version(server, "slow") == 7
-    env = environment(machines.home / "1", **machines.env, OMEGA_HOME=str(machines.home / "1"))
-    env["OMEGA_SIGNING_KEY_FILE"] = str(machines.home / "1" / "handed-over.key")
+    home = machines.home / "1"
+    own = {"OMEGA_HOME": str(home), "OMEGA_SIGNING_KEY_FILE": str(home / "handed-over.key")}
+    env = environment(home, **machines.env | own)
     told = subprocess.run([OM, "runtime", "status", "--json"], env=env, capture_output=True, check=True)
     assert len(orjson.loads(told.stdout)["workers"]) == 3
 
