@@ -41,7 +41,7 @@ class BreakableLine:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._do(self._end)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(READY_WITHIN_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -64,10 +64,15 @@ class BreakableLine:
         else:
             self._open.set()
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         self._server.close()
-        for task in asyncio.all_tasks(self._loop) - {asyncio.current_task(self._loop)}:
+        passing = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in passing:
             task.cancel()
+        await asyncio.gather(*passing, return_exceptions=True)
+        # What was broken is closed in the next rounds of the loop.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     def _do(self, call: Callable[..., None], *arguments: str) -> None:
         async def done() -> None:
