@@ -37,6 +37,7 @@ class Client(threading.Thread, ABC):
     unavailable: int = 0
     errors: list[str] = field(factory=list)
     over: threading.Event = field(factory=threading.Event)
+    patient: bool = False
 
     def __attrs_post_init__(self) -> None:
         super().__init__(daemon=True)
@@ -58,6 +59,10 @@ class Client(threading.Thread, ABC):
         self, method: str, path: str, *, accept: tuple[int, ...] = (200,), **more: Any
     ) -> requests.Response:
         response = self.server.request(method, path, **more)
+        deadline = time.monotonic() + _GIVEN_UP_AFTER_S
+        while self.patient and response.status_code == 503 and time.monotonic() < deadline:
+            time.sleep(0.1)
+            response = self.server.request(method, path, **more)
         if response.status_code == 503:
             problem = response.json()
             assert response.headers["Content-Type"] == "application/problem+json"
@@ -71,7 +76,7 @@ class Client(threading.Thread, ABC):
     def step(self) -> None: ...
 
     def check(self) -> None:
-        """Compare what is there with what was acknowledged, while nobody writes."""
+        """Compare what is there with what was acknowledged, while nobody writes, and `patient`ly."""
 
 
 class Appender(Client):
@@ -251,7 +256,9 @@ class Reader(Client):
 
     def fitter_answer(self) -> int:
         answer = self.ask("POST", "/model/line/predict/", json=_ONE, accept=(201,)).json()
-        number = {version: number for number, version in self.fitter.versions.items()}.get(answer["version"])
+        # A copy: the fitter goes on.
+        known = {version: number for number, version in dict(self.fitter.versions).items()}
+        number = known.get(answer["version"])
         assert number is None or round(answer["result"][0]) == number, "another model than the version says"
         return int(answer["version"])
 
@@ -288,6 +295,7 @@ class Storm:
                 client.join()
         self._no_errors()
         for client in self.clients:
+            client.patient = True
             client.check()
             self.seen[type(client).__name__] += client.done
             self.seen["unavailable"] += client.unavailable
