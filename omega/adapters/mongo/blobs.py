@@ -17,6 +17,7 @@ from io import BytesIO
 from itertools import chain
 from typing import IO, Any, Final
 
+import pymongo
 from bson import ObjectId
 from gridfs import GridIn, GridOut
 from gridfs.errors import CorruptGridFile, FileExists
@@ -34,6 +35,7 @@ _READ_BYTES: Final = 1 << 20
 _IN_MEMORY_BYTES: Final = 8 << 20
 _STALE_AFTER: Final = timedelta(hours=1)
 _RENEW_AFTER_S: Final = 300.0
+_LAST_TRY_S: Final = 1.0
 _LEGAL_ID = re.compile(r"[0-9a-z]{1,64}")
 
 
@@ -67,9 +69,11 @@ class MongoBlobStore:
             if size <= _CHUNK_BYTES:
                 return self._insert(id, number, b"".join(first))
             return self._upload(id, number, chain(first, parts))
-        except BaseException:
-            # What is left behind is invisible, and goes when it is stale: the error above is what counts.
-            with suppress(StoreUnavailable, StoreFull), driver_errors():
+        except BaseException as error:
+            # What is left behind is invisible, and goes when it is stale: the error is what counts, and who
+            # is to be told that the store is gone has waited for long enough.
+            patience_s = _LAST_TRY_S if isinstance(error, StoreUnavailable) else None
+            with suppress(StoreUnavailable, StoreFull), driver_errors(), pymongo.timeout(patience_s):
                 self._withdraw(number)
             raise
 
