@@ -57,7 +57,7 @@ class ModelResource:
                 doc=documented.READ,
             ),
             Route("DELETE", one, self.drop, summary="Delete a model", doc=documented.DROP),
-            *(Route(method, one, self.no_action, internal=True) for method in ("PUT", "POST")),
+            *(Route(method, one, self.no_action, filters=True, internal=True) for method in ("PUT", "POST")),
             *(
                 Route(
                     "PUT",
