@@ -111,7 +111,8 @@ def _names(doc: Operation, where: str) -> set[str]:
 def _parameters(doc: Operation) -> list[Document]:
     made = [_parameter(parameter) for parameter in doc.parameters]
     if doc.filters is not None:
-        made.append({**_parameter(doc.filters), "style": "form", "explode": True})
+        # Without an example pages make one up, of columns that there are not.
+        made.append({**_parameter(doc.filters), "style": "form", "explode": True, "example": {}})
     if doc.tag in ("dataset", "model", "job", "script", "task"):
         made.append({"$ref": "#/components/parameters/bucket"})
     return made
@@ -174,9 +175,10 @@ def _problem_name(status: int) -> str:
 
 
 def _problem(status: int) -> Document:
-    content: Document = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    if status == HTTPStatus.BAD_REQUEST:
-        content["examples"] = {"unknown-parameter": {"value": common.PROBLEM_EXAMPLE}}
+    content: Document = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": {"problem": {"value": common.problem_example(status)}},
+    }
     allow = ("Allow",) if status == HTTPStatus.METHOD_NOT_ALLOWED else ()
     retry = ("Retry-After",) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()
     return {

@@ -44,16 +44,14 @@ def listing(of: Schema) -> Schema:
     return closed({"meta": ref("PageMeta"), "objects": array(of)})
 
 
-def name_parameter(
-    what: str, example: str, *, versions: bool = False, pattern: str | None = None
-) -> Parameter:
+def name_parameter(what: str, example: str, *, versions: bool = False, longest: int = 255) -> Parameter:
     """`name` in a path."""
     at = " A version may follow: `@3`, or `^` for each step back." if versions else ""
     schema = {
         "type": "string",
         "minLength": 1,
-        "maxLength": 255,
-        "pattern": f"^{pattern or (_VERSIONED if versions else _NAME)}$",
+        "maxLength": longest,
+        "pattern": f"^{_VERSIONED if versions else _NAME}$",
         "format": "omega-reference" if versions else "omega-name",
     }
     said = f"The name of a {what}. It may hold slashes, as they are or as %2F.{at}"
@@ -84,7 +82,7 @@ TIMEOUT: Final = Parameter(
     "How many seconds a worker may take; more than the server allows is refused.",
 )
 _TAG: Final = r'(?:W/)?"[!#-~]*"'
-_TAGS: Final = {"type": "string", "pattern": rf"^(?:\*|{_TAG}(?:, ?{_TAG})*)$"}
+_TAGS: Final = {"type": "string", "format": "etags", "pattern": rf"^(?:[*]|{_TAG}(?:, ?{_TAG})*)$"}
 IF_MATCH: Final = Parameter(
     "If-Match", "header", _TAGS, "Only if the object is at one of these versions (RFC 9110, 13.1.1).", '"1"'
 )
@@ -149,14 +147,31 @@ _PROBLEM: Final = {
     "request_id": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     "message": {"type": "string", "description": "The same as `detail`."},
 }
-PROBLEM_EXAMPLE: Final = {
-    "type": "urn:omega:problem:bad-input",
-    "title": "Bad input",
-    "status": 400,
-    "detail": "unknown query parameter 'colour'; allowed here: limit, name, offset",
-    "request_id": "3f2a7c0a1c8b4c0f9d0e5b6a7c8d9e0f",
-    "message": "unknown query parameter 'colour'; allowed here: limit, name, offset",
+#: A problem with each status: the last part of its type, and its words.
+PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("bad-input", "unknown query parameter 'colour'; allowed here: limit, name, offset"),
+    404: ("not-found", "there is no dataset 'sample' in bucket 'store'"),
+    405: ("method-not-allowed", "POST is not allowed here, only GET, HEAD, OPTIONS"),
+    406: ("not-acceptable", "nothing here can be sent as 'image/png': it can be had as application/json"),
+    408: ("request-timeout", "the request body came too slowly"),
+    409: ("already-exists", "model 'mymodel' exists already: use replace, or another name"),
+    412: ("precondition-failed", "dataset 'sample' is at version 4"),
+    413: ("too-large", "the request body is over the limit of 536,870,912 bytes (body_bytes)"),
+    415: ("unsupported-media-type", "cannot read content of type 'image/png': send application/json"),
+    500: ("internal-error", "The server failed to answer this request."),
+    503: ("store-unavailable", "The store cannot be reached or is too busy at the moment; try again later."),
+    507: ("store-full", "The store has no room left; nothing was changed."),
 }
+
+
+def problem_example(status: int) -> Mapping[str, Any]:
+    """A problem with this status."""
+    kind, words = PROBLEMS[status]
+    said = {"detail": words, "request_id": "3f2a7c0a1c8b4c0f9d0e5b6a7c8d9e0f", "message": words}
+    title = kind.replace("-", " ").capitalize()
+    return {"type": f"urn:omega:problem:{kind}", "title": title, "status": status, **said}
+
+
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "Problem": {
         "description": "An error (RFC 9457). The answer of a call that failed half-way has further members.",

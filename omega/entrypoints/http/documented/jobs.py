@@ -66,7 +66,15 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             {"title": "in a field", **closed({"content": ref("Notebook")})},
             {
                 "title": "Python source text",
-                **closed({"code": {"type": "string", "description": "A cell for each line `# %%`."}}),
+                **closed(
+                    {
+                        "code": {
+                            "type": "string",
+                            "format": "python",
+                            "description": "A cell for each line `# %%`.",
+                        }
+                    }
+                ),
             },
         ]
     },
@@ -114,9 +122,15 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         {
             "cron": {
                 "type": "string",
+                "format": "cron",
                 "description": "Minute, hour, day of the month, month, day of the week.",
             },
-            "tz": {"type": "string", "default": "UTC", "description": "A time zone, `Area/City`."},
+            "tz": {
+                "type": "string",
+                "format": "time-zone",
+                "default": "UTC",
+                "description": "A time zone, `Area/City`.",
+            },
             **_RUN_FIELDS,
         },
         optional=("tz", *_RUN_FIELDS),
@@ -188,8 +202,11 @@ _SCHEDULE: Final[Mapping[str, Any]] = {
     "missed": [],
     "missed_count": 0,
 }
-_NAME: Final = common.name_parameter("job (with or without `.ipynb`)", "testjob")
-_REFERENCE: Final = common.name_parameter("job (with or without `.ipynb`)", "testjob", versions=True)
+# A name is at most 255 bytes long, with the `.ipynb` that it is given where it has none.
+_WITHOUT_SUFFIX: Final = 249
+_WHAT: Final = "job, with or without `.ipynb`"
+_NAME: Final = common.name_parameter(_WHAT, "testjob", longest=_WITHOUT_SUFFIX)
+_REFERENCE: Final = common.name_parameter(_WHAT, "testjob", versions=True, longest=_WITHOUT_SUFFIX)
 _RESULT_NAME: Final = common.name_parameter(
     "result: that of the job, `_` and the second", "testjob_1517953074.ipynb"
 )

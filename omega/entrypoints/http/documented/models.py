@@ -12,6 +12,7 @@ _URI: Final = {"type": "string", "pattern": "^/api/v1/model/"}
 _CLASS: Final = {
     "type": "string",
     "minLength": 1,
+    "format": "omega-estimator",
     "description": "A scikit-learn estimator, by name or path.",
 }
 _PARAMS: Final = {
@@ -36,7 +37,7 @@ _STEP: Final = {
             "type": "array",
             "prefixItems": [_CLASS, _PARAMS],
             "items": False,
-            "minItems": 2,
+            "minItems": 1,
             "maxItems": 2,
         },
         {
@@ -44,7 +45,7 @@ _STEP: Final = {
             "type": "array",
             "prefixItems": [TEXT, _CLASS, _PARAMS],
             "items": False,
-            "minItems": 3,
+            "minItems": 2,
             "maxItems": 3,
         },
     ]
@@ -54,7 +55,7 @@ _DATA: Final = {
     "anyOf": [
         {"title": "a frame", **closed(frames.FRAME), "required": ["data"]},
         ref("FrameData"),
-        {"title": "a dataset", "type": "string", "minLength": 1},
+        {"title": "a dataset", "type": "string", "minLength": 1, "format": "omega-reference"},
         {"type": "null"},
     ]
 }
@@ -201,11 +202,17 @@ _REFERENCE: Final = common.name_parameter("model", "mymodel", versions=True)
 _DATAX: Final = Parameter(
     "datax",
     "query",
-    {"type": "string", "minLength": 1},
+    {"type": "string", "minLength": 1, "format": "omega-reference"},
     "A dataset, with columns and version if you like: `sample[x]@3`. Or the data is in the body.",
     "sample[x]",
 )
-_DATAY: Final = Parameter("datay", "query", {"type": "string", "minLength": 1}, "As `datax`.", "sample[y]")
+_DATAY: Final = Parameter(
+    "datay",
+    "query",
+    {"type": "string", "minLength": 1, "format": "omega-reference"},
+    "As `datax`.",
+    "sample[y]",
+)
 _CALL: Final = (_DATAX, _DATAY, common.ASYNC, common.TIMEOUT)
 _ASKED: Final = common.NAMED_ERRORS | common.BODY_ERRORS | {409}
 

@@ -54,6 +54,6 @@ ASSET: Final = Operation(
             "A file of the documentation pages.",
             "pages.css",
         ),
-        common.IF_NONE_MATCH,
+        Parameter("If-None-Match", "header", TEXT, "The `ETag` of what the client has."),
     ),
 )

@@ -20,6 +20,7 @@ _ITEM: Final = {
 }
 _SOURCE: Final = {
     "type": "string",
+    "format": "python-script",
     "description": "A Python module with a function `run(om, *args, **kwargs)`.",
 }
 _RAN: Final = {
