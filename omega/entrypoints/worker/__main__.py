@@ -3,8 +3,8 @@ input."""
 
 import sys
 
-from omega.entrypoints import settings
-from omega.entrypoints.bootstrap import connect
+from omega.entrypoints import logs, settings
+from omega.entrypoints.bootstrap import connect, metered
 from omega.entrypoints.settings import DEFAULT_BUCKET
 from omega.entrypoints.worker.supervisor import supervise
 
@@ -12,7 +12,11 @@ from omega.entrypoints.worker.supervisor import supervise
 def main() -> None:
     """Work for the parent process."""
     processes, grace_s = sys.argv[1:]
-    work = connect(settings.load(), bucket=DEFAULT_BUCKET).work
+    found = settings.load()
+    logs.configure(found)
+    # A server's own worker, on whose page of figures its tasks are.
+    meter = metered(found) if found.figures_path else None
+    work = connect(found, bucket=DEFAULT_BUCKET, meter=meter).work
     supervise(work, processes=int(processes), grace_s=float(grace_s), with_parent=True)
 
 

@@ -1,6 +1,5 @@
 """The process that carries out tasks, one after the other, as its supervisor tells it."""
 
-import logging
 import os
 import sys
 from multiprocessing.connection import Connection
@@ -9,7 +8,7 @@ from typing import Any
 from attrs import asdict
 
 from omega.domain.tasks import LeaseLost, Progress
-from omega.entrypoints import settings
+from omega.entrypoints import logs, settings
 from omega.entrypoints.bootstrap import connect
 from omega.entrypoints.settings import DEFAULT_BUCKET
 from omega.entrypoints.work import Work
@@ -20,9 +19,11 @@ from omega.entrypoints.worker.processes import die_with
 def main() -> None:
     """Serve the supervisor at the other end of the socket until it is gone."""
     die_with(os.getppid())
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    settings.forget_figures()
+    found = settings.load()
+    logs.configure(found)
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
-    services = connect(settings.load(), bucket=DEFAULT_BUCKET)
+    services = connect(found, bucket=DEFAULT_BUCKET)
     # The first use imports scikit-learn, which takes a second: better now than in somebody's task.
     _ = services.models
     send(connection, {"ready": True})
