@@ -1,5 +1,6 @@
 """The REST API as one WSGI application."""
 
+from contextlib import suppress
 from typing import Any
 
 import bottle
@@ -19,6 +20,8 @@ from omega.entrypoints.http.scripts import ScriptResource
 from omega.entrypoints.http.shield import Shield
 from omega.entrypoints.http.tasks import TaskResource
 from omega.entrypoints.limits import Limits
+from omega.ports.queue import QueueUnavailable
+from omega.ports.records import StoreFull, StoreUnavailable
 
 
 def routes(omega: Omega, limits: Limits) -> list[Route]:
@@ -51,8 +54,11 @@ def from_environment() -> Any:
     logs.configure(settings)
     meter = metered(settings)
     omega = Omega(services=connect(settings, bucket=settings.bucket, meter=meter))
-    # The first use imports scikit-learn, which takes a second: better now than in somebody's request.
+    # The first use imports scikit-learn, which takes a second, and connects: better now than in somebody's
+    # request. What cannot be reached now may be later.
     _ = omega.models
+    with suppress(QueueUnavailable, StoreUnavailable, StoreFull):
+        omega.runtime.queued()
     app = build(omega, settings.limits)
     app.observe = observer(meter)
     return app

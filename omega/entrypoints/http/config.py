@@ -23,7 +23,8 @@ class ConfigResource:
 
     def read(self, request: Request) -> Response:
         """The settings, by the names that they have in `omega.toml`; nothing that is secret."""
-        return Response(200, {"bucket": fields.bucket(request), **described(self.omega.settings)})
+        omega = self.omega[fields.bucket(request)]
+        return Response(200, {"bucket": omega.bucket, **described(omega.settings)})
 
 
 def described(settings: Settings) -> dict[str, Any]:
