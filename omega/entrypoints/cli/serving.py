@@ -86,8 +86,7 @@ def _reachable_at(host: str, settings: Settings) -> Settings:
         return settings
     from omega.entrypoints.http.shield import ADDRESSES
 
-    named = () if set(host) <= set("0123456789abcdef.:") else (host,)
-    return evolve(settings, allowed_hosts=(*settings.allowed_hosts, *ADDRESSES, *named))
+    return evolve(settings, allowed_hosts=(*settings.allowed_hosts, *ADDRESSES, host))
 
 
 @contextmanager
