@@ -15,7 +15,7 @@ import requests
 from attrs import define, field
 
 OM = str(Path(sys.executable).with_name("om"))
-READY_WITHIN_S = 60
+READY_WITHIN_S = 120
 
 
 def free_port() -> int:
