@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.mongo_server import ReplicaSet, replica_set
 from tests.support.server import Server, running
-from tests.support.stores import STORES
+from tests.support.store_kinds import STORES
 
 
 @pytest.fixture(scope="session")

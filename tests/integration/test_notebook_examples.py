@@ -16,7 +16,7 @@ from omega.adapters.papermill_notebooks.notebooks import PapermillNotebookRunner
 from omega.ports.notebooks import InvalidParameters, Run
 from tests.support.notebooks import printed, run
 from tests.support.server import environment
-from tests.support.stores import ON_ONE_STORE
+from tests.support.store_kinds import ON_ONE_STORE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 StoreOf = Callable[[Path], str]

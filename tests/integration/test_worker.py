@@ -17,7 +17,7 @@ from tests.support import tasks
 from tests.support.processes import CHILD, GUARD, SUPERVISOR, below, busy, kill, of_home
 from tests.support.served import alive, eventually
 from tests.support.server import OM, environment, running, start
-from tests.support.stores import ON_ONE_STORE
+from tests.support.store_kinds import ON_ONE_STORE
 
 CANCELLED_WITHIN_S = 2
 HAS_STARTED_S = 30

@@ -12,11 +12,12 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import chain
 from typing import IO, Any, Final
 
+import pymongo
 from bson import ObjectId
 from gridfs import GridIn, GridOut
 from gridfs.errors import CorruptGridFile, FileExists
@@ -24,7 +25,7 @@ from pymongo.errors import DuplicateKeyError
 
 from omega.adapters.mongo.database import Document, MongoDatabase
 from omega.adapters.mongo.errors import driver_errors
-from omega.ports.blobs import BlobExists, BlobNotFound
+from omega.ports.blobs import BlobDamaged, BlobExists, BlobNotFound
 from omega.ports.records import StoreFull, StoreUnavailable
 
 _COLLECTION: Final = "omega.blobs"
@@ -34,6 +35,7 @@ _READ_BYTES: Final = 1 << 20
 _IN_MEMORY_BYTES: Final = 8 << 20
 _STALE_AFTER: Final = timedelta(hours=1)
 _RENEW_AFTER_S: Final = 300.0
+_LAST_TRY_S: Final = 1.0
 _LEGAL_ID = re.compile(r"[0-9a-z]{1,64}")
 
 
@@ -67,9 +69,11 @@ class MongoBlobStore:
             if size <= _CHUNK_BYTES:
                 return self._insert(id, number, b"".join(first))
             return self._upload(id, number, chain(first, parts))
-        except BaseException:
-            # What is left behind is invisible, and goes when it is stale: the error above is what counts.
-            with suppress(StoreUnavailable, StoreFull), driver_errors():
+        except BaseException as error:
+            # What is left behind is invisible, and goes when it is stale: the error is what counts, and who
+            # is to be told that the store is gone has waited for long enough.
+            patience_s = _LAST_TRY_S if isinstance(error, StoreUnavailable) else None
+            with suppress(StoreUnavailable, StoreFull), driver_errors(), pymongo.timeout(patience_s):
                 self._withdraw(number)
             raise
 
@@ -87,7 +91,7 @@ class MongoBlobStore:
             except CorruptGridFile:
                 if self._root.files.find_one({"_id": file["_id"]}) is None:
                     raise BlobNotFound(id) from None
-                raise StoreUnavailable(f"the payload {id} is damaged: chunks of it are missing") from None
+                raise BlobDamaged(id) from None
 
     def remove(self, id: str) -> None:
         """Remove the payload if it is there; see `BlobStore.remove`."""
@@ -101,17 +105,30 @@ class MongoBlobStore:
                 self._claim(file["_id"])
                 self._withdraw(file["_id"])
 
-    def ids(self) -> Iterator[str]:
-        """The ids of all payloads in ascending order; see `BlobStore.ids`."""
+    def ids(self, *, after: str = "", limit: int | None = None) -> Iterator[str]:
+        """The ids of payloads in ascending order; see `BlobStore.ids`."""
+        if limit is not None and limit < 1:
+            raise ValueError(f"the limit {limit} is not positive")
         with driver_errors():
-            # Without the number the index alone answers, and no payload is touched.
-            found = self._root.files.find({}, {"_id": 0, "filename": 1}).sort("filename", 1)
-            ids = [file["filename"] for file in found]
-        return iter(ids)
+            # Without the number the index alone answers, and no payload is touched. A limit of 0 is none.
+            files = self._root.files.find({"filename": {"$gt": after}}, {"_id": 0, "filename": 1})
+            found = [file["filename"] for file in files.sort("filename", 1).limit(limit or 0)]
+        return iter(found)
+
+    def written(self, id: str) -> datetime:
+        """When the payload became visible; see `BlobTimes.written`."""
+        _check(id)
+        with driver_errors():
+            file = self._root.files.find_one({"filename": id}, {"uploadDate": 1})
+        if file is None:
+            raise BlobNotFound(id)
+        # A small payload has no date of its own: its number begins with the time.
+        uploaded: datetime = file.get("uploadDate") or file["_id"].generation_time
+        return uploaded.replace(tzinfo=UTC)
 
     @property
     def _root(self) -> Any:
-        return self._database.collection(_COLLECTION)
+        return blobs_of(self._database)
 
     def _insert(self, id: str, number: ObjectId, payload: bytes) -> int:
         """Store a payload that fits in the document of its file."""
@@ -172,17 +189,26 @@ class MongoBlobStore:
 
     def _remove_stale(self) -> None:
         """Remove what the dead have left half written or half removed."""
-        pending = self._root.pending
-        for left in list(pending.find({"since": {"$lt": self._database.server_time() - _STALE_AFTER}})):
-            # From here on its writer, should it live, cannot end well: it looks for this at its end.
-            doomed = pending.update_one(
-                {"_id": left["_id"], "since": left["since"]}, {"$set": {"doomed": True}}
-            )
-            if not doomed.matched_count:
-                continue
-            if self._root.files.find_one({"_id": left["_id"]}) is None:
-                self._root.chunks.delete_many({"files_id": left["_id"]})
-            pending.delete_one({"_id": left["_id"]})
+        stale = {"since": {"$lt": self._database.server_time() - _STALE_AFTER}}
+        for left in list(self._root.pending.find(stale)):
+            remove_pending(self._root, left["_id"], since=left["since"])
+
+
+def blobs_of(database: MongoDatabase) -> Any:
+    """The collection under whose name those of the payloads are."""
+    return database.collection(_COLLECTION)
+
+
+def remove_pending(root: Any, number: ObjectId, *, since: datetime) -> bool:
+    """Remove what is half written or half removed, unless its writer has been seen after `since`."""
+    # From here on its writer, should it live, cannot end well: it looks for this at its end.
+    doomed = root.pending.update_one({"_id": number, "since": since}, {"$set": {"doomed": True}})
+    if not doomed.matched_count:
+        return False
+    if root.files.find_one({"_id": number}) is None:
+        root.chunks.delete_many({"files_id": number})
+    root.pending.delete_one({"_id": number})
+    return True
 
 
 def _check(id: str) -> None:

@@ -32,15 +32,16 @@ Document = dict[str, Any]
 _PROMISES: Final[dict[str, Any]] = {
     "w": "majority",
     "journal": True,
-    "wtimeoutMS": 25_000,
     "readConcernLevel": "majority",
     "readPreference": "primary",
     "retryWrites": True,
     "retryReads": True,
-    "connectTimeoutMS": 5_000,
+    # For one operation, with all that the driver tries; and until it is said that nobody takes writes.
+    "timeoutMS": 20_000,
     "serverSelectionTimeoutMS": 5_000,
-    "socketTimeoutMS": 30_000,
-    "waitQueueTimeoutMS": 30_000,
+    # A server that says nothing is given up after the sum of these, with the operations that wait for it.
+    "connectTimeoutMS": 5_000,
+    "heartbeatFrequencyMS": 2_000,
     "tz_aware": False,
     "appname": "omega",
 }

@@ -16,10 +16,11 @@ def main() -> None:
     """Work for the parent process."""
     processes, grace_s = sys.argv[1:]
     try:
-        work = connect(settings.load(), bucket=DEFAULT_BUCKET).work
+        services = connect(settings.load(), bucket=DEFAULT_BUCKET)
+        services.check_key()
     except (OmegaError, StoreUnavailable, StoreFull, QueueUnavailable) as error:
         sys.exit(f"cannot start the worker: {error}")
-    supervise(work, processes=int(processes), grace_s=float(grace_s), with_parent=True)
+    supervise(services.work, processes=int(processes), grace_s=float(grace_s), with_parent=True)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ import mongomock
 import mongomock.gridfs
 import pytest
 from gridfs import GridIn, GridOut
+from pymongo import _csot
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
     DocumentTooLarge,
+    ExecutionTimeout,
     InvalidOperation,
     NetworkTimeout,
     NotPrimaryError,
@@ -36,27 +38,19 @@ from omega.adapters.mongo.blobs import MongoBlobStore
 from omega.adapters.mongo.database import MongoDatabase, UnusableStoreURL, connect
 from omega.adapters.mongo.errors import driver_errors
 from omega.adapters.mongo.records import MongoRecordStore
-from omega.ports.blobs import BlobExists, BlobNotFound
+from omega.ports.blobs import BlobDamaged, BlobExists, BlobNotFound
 from omega.ports.records import RecordPage, StoreFull, StoreUnavailable
 from tests.contracts.blobs import MIB, BlobStoreSuite
 from tests.contracts.records import RecordStoreSuite
 from tests.support.mongo_mock import MockDatabase
 
 
-@pytest.fixture(autouse=True)
-def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a write be one step, as on a server: mongomock looks for a document and then changes it."""
-    lock = RLock()
+def _under(lock: Any, method: Callable[..., Any]) -> Callable[..., Any]:
+    def locked(*arguments: Any, **named: Any) -> Any:
+        with lock:
+            return method(*arguments, **named)
 
-    def alone(write: Callable[..., Any]) -> Callable[..., Any]:
-        def write_alone(*args: Any, **kwargs: Any) -> Any:
-            with lock:
-                return write(*args, **kwargs)
-
-        return write_alone
-
-    for name in ("_delete", "_update"):
-        monkeypatch.setattr(mongomock.Collection, name, alone(getattr(mongomock.Collection, name)))
+    return locked
 
 
 @pytest.fixture
@@ -64,6 +58,10 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], MockDa
     """The database of a name."""
     # mongomock patches the driver's GridFS and offers no way back.
     mongomock.gridfs.enable_gridfs_integration()
+    # A server changes a document in one step; mongomock looks for it first.
+    step = RLock()
+    for name in ("_insert", "_update", "_delete"):
+        monkeypatch.setattr(mongomock.Collection, name, _under(step, getattr(mongomock.Collection, name)))
     databases: dict[str, MockDatabase] = {}
     lock = Lock()
 
@@ -162,6 +160,18 @@ def test_a_small_payload_that_was_written_in_chunks_is_read_and_removed(
     assert b"".join(blobs.read("a")) == b"in a chunk"
     blobs.remove("a")
     assert left(database("examples")) == {"files": 0, "chunks": 0, "pending": 0}
+
+
+@pytest.mark.parametrize(("error", "within_s"), [(AutoReconnect(), 1.0), (KeyError(), None)])
+def test_a_writer_whose_store_is_gone_does_not_wait_for_it_again(
+    blobs: MongoBlobStore, monkeypatch: pytest.MonkeyPatch, error: Exception, within_s: float | None
+) -> None:
+    limits = []
+    monkeypatch.setattr(GridIn, "close", lambda self: fail(error))
+    monkeypatch.setattr(blobs, "_withdraw", lambda number: limits.append(_csot.get_timeout()))
+    with pytest.raises((StoreUnavailable, KeyError)):
+        blobs.write("a", chunks=[bytes(1 << 20)])
+    assert limits == [within_s]
 
 
 def test_what_a_dead_writer_left_is_not_visible_and_goes_in_time(
@@ -275,8 +285,9 @@ def test_a_payload_whose_chunks_are_missing_is_told(
 ) -> None:
     blobs.write("a", chunks=[bytes(3 * MIB)])
     database("examples").collection("omega.blobs.chunks").delete_one({"n": 1})
-    with pytest.raises(StoreUnavailable, match="payload a is damaged"):
+    with pytest.raises(BlobDamaged) as error:
         blobs.read("a")
+    assert error.value.args[0] == "a"
 
 
 def test_a_full_directory_for_temporary_files_is_told_without_its_path(
@@ -410,6 +421,7 @@ def operation(code: int, words: str = "host.example refused", **details: Any) ->
         (ServerSelectionTimeoutError("host.example:1: refused"), StoreUnavailable, "no MongoDB server"),
         (NetworkTimeout("host.example:1: timed out"), StoreUnavailable, "in time"),
         (WTimeoutError("host.example", 64), StoreUnavailable, "in time"),
+        (ExecutionTimeout("host.example", 50), StoreUnavailable, "in time"),
         (NotPrimaryError("host.example"), StoreUnavailable, "NotPrimaryError"),
         (InvalidOperation("host.example"), StoreUnavailable, "InvalidOperation"),
         (operation(13), StoreUnavailable, "does not allow"),

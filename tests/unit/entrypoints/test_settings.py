@@ -42,9 +42,22 @@ def test_argument_environment_file_default_in_this_order(tmp_path, monkeypatch):
     assert served.queue == "sqlite:///home/x/queue.sqlite"
 
 
+def test_the_key_file_can_be_named_and_child_processes_find_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load(home=tmp_path, environ={}).signing_key_path == tmp_path / "signing.key"
+    assert "OMEGA_SIGNING_KEY_FILE" not in load(home=tmp_path, environ={}).environment()
+    Path("omega.toml").write_text('signing_key_file = "from_file"')
+    assert load(home=tmp_path, environ={}).signing_key_path == tmp_path / "from_file"
+    settings = load(home=tmp_path, environ={"OMEGA_SIGNING_KEY_FILE": "given"})
+    assert settings.signing_key_path == tmp_path / "given"
+    for environ in (settings.environment(), settings.within_a_task("b")):
+        assert load(environ=environ).signing_key_path == tmp_path / "given"
+
+
 @pytest.mark.parametrize(
     ("environ", "toml", "words"),
     [
+        ({}, "signing_key_file = 5", "signing_key_file in omega.toml is 5: it must be a path"),
         ({"OMEGA_STORE": "ftp://x"}, "", "of no known form: give file:///"),
         ({"OMEGA_STORE": "file://host/x"}, "", "of no known form: give file:///"),
         ({"OMEGA_STORE": "relative/dir"}, "", "of no known form: give file:///"),
