@@ -1,7 +1,8 @@
 """The composition root: the only module that names adapters."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import Any
 
@@ -10,9 +11,11 @@ from attrs import field, frozen
 from omega.adapters.arrow_frames.frames import ArrowFrameStore
 from omega.adapters.embedded.blobs import DirectoryBlobStore
 from omega.adapters.embedded.records import SqliteRecordStore
+from omega.adapters.embedded.upkeep import DirectoryUpkeep, SqliteUpkeep
 from omega.adapters.memory.blobs import MemoryBlobStore
 from omega.adapters.memory.cache import LruCache
 from omega.adapters.memory.records import MemoryRecordStore
+from omega.adapters.memory.upkeep import MemoryUpkeep
 from omega.adapters.system.clock import SystemClock
 from omega.adapters.system.ids import TimeOrderedIds
 from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_key, load_or_create_key
@@ -46,11 +49,13 @@ from omega.domain.trust import Trust
 from omega.entrypoints import actions
 from omega.entrypoints.settings import Settings
 from omega.entrypoints.work import Attempt, Work
-from omega.ports.blobs import BlobStore
+from omega.ports.blobs import DatedBlobStore
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
 from omega.ports.models import ModelCodec, ModelExecutor
-from omega.ports.records import RecordStore
+from omega.ports.records import RecordStore, WalkableRecordStore
+from omega.ports.signer import Signer
+from omega.ports.upkeep import StoreUpkeep
 
 
 @frozen(slots=False)
@@ -107,21 +112,24 @@ class Services:
 
 @frozen
 class _Stores:
-    records: RecordStore
-    blobs: BlobStore
+    records: WalkableRecordStore
+    blobs: DatedBlobStore
+    upkeep: tuple[StoreUpkeep, ...]
     signing_key: bytes = field(repr=False)
     close: Callable[[], None]
 
 
 def _stores(settings: Settings) -> _Stores:
     if settings.store_in_memory:
-        return _Stores(MemoryRecordStore(), MemoryBlobStore(), secrets.token_bytes(32), lambda: None)
+        key = secrets.token_bytes(32)
+        return _Stores(MemoryRecordStore(), MemoryBlobStore(), (MemoryUpkeep(),), key, lambda: None)
     if settings.store_in_mongodb:
         return _mongodb(settings)
     path = settings.store_path
     assert path is not None
-    records = SqliteRecordStore(path / "records.sqlite")
-    return _Stores(records, DirectoryBlobStore(path / "blobs"), _signing_key(settings), records.close)
+    records, blobs = SqliteRecordStore(path / "records.sqlite"), DirectoryBlobStore(path / "blobs")
+    upkeep = SqliteUpkeep(path / "records.sqlite"), DirectoryUpkeep(path / "blobs")
+    return _Stores(records, blobs, upkeep, _signing_key(settings), records.close)
 
 
 def _mongodb(settings: Settings) -> _Stores:
@@ -129,13 +137,40 @@ def _mongodb(settings: Settings) -> _Stores:
     from omega.adapters.mongo.database import UnusableStoreURL
     from omega.adapters.mongo.database import connect as connect_database
     from omega.adapters.mongo.records import MongoRecordStore
+    from omega.adapters.mongo.upkeep import MongoUpkeep
 
     try:
         database = connect_database(settings.store)
     except UnusableStoreURL as error:
         raise BadInput(str(error)) from error
-    key = _signing_key(settings)
-    return _Stores(MongoRecordStore(database), MongoBlobStore(database), key, database.close)
+    records, blobs, upkeep = MongoRecordStore(database), MongoBlobStore(database), (MongoUpkeep(database),)
+    return _Stores(records, blobs, upkeep, _signing_key(settings), database.close)
+
+
+@frozen
+class OpenStore:
+    """A store and what looks after it, without the services on it."""
+
+    records: WalkableRecordStore
+    blobs: DatedBlobStore
+    upkeep: tuple[StoreUpkeep, ...]
+    signer: Signer
+    clock: Clock
+    ids: Ids
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[OpenStore]:
+    """The store that the settings name.
+
+    Raises: BadInput for settings that cannot be used, StoreUnavailable.
+    """
+    stores = _stores(settings)
+    try:
+        signer = HmacSigner(stores.signing_key)
+        yield OpenStore(stores.records, stores.blobs, stores.upkeep, signer, SystemClock(), TimeOrderedIds())
+    finally:
+        stores.close()
 
 
 def _signing_key(settings: Settings) -> bytes:

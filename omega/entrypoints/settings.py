@@ -86,10 +86,14 @@ class Settings:
         """
         if self.store_in_memory or self.store_in_mongodb:
             return None
-        parts = urlsplit(self.store)
+        # The URL is not quoted: a password may be in it, wherever a slip of the keyboard has put it.
+        try:
+            parts = urlsplit(self.store)
+        except ValueError:
+            raise BadInput("the URL of the store cannot be read") from None
         if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise BadInput(
-                f"cannot use store {self.store!r}: give file:///an/absolute/directory, "
+                "the URL of the store is of no known form: give file:///an/absolute/directory, "
                 "mongodb://HOST:PORT/DATABASE or memory://"
             )
         return Path(unquote(parts.path))

@@ -8,6 +8,7 @@ from omega.entrypoints import settings
 from omega.entrypoints.bootstrap import connect
 from omega.entrypoints.settings import DEFAULT_BUCKET
 from omega.entrypoints.worker.supervisor import supervise
+from omega.ports.queue import QueueUnavailable
 from omega.ports.records import StoreFull, StoreUnavailable
 
 
@@ -17,7 +18,7 @@ def main() -> None:
     try:
         services = connect(settings.load(), bucket=DEFAULT_BUCKET)
         services.check_key()
-    except (OmegaError, StoreUnavailable, StoreFull) as error:
+    except (OmegaError, StoreUnavailable, StoreFull, QueueUnavailable) as error:
         sys.exit(f"cannot start the worker: {error}")
     supervise(services.work, processes=int(processes), grace_s=float(grace_s), with_parent=True)
 
