@@ -8,7 +8,7 @@ Swagger 2.0 cannot say everything. What is lost, where it matters also said in w
 - alternatives (`anyOf`), lists whose items differ (`prefixItems`): what they have in common is left;
 - `null` beside a type, which is `x-nullable`;
 - query parameters with any name;
-- all examples but one;
+- all examples but one, and that too where a body may be of several media types: it would be one of each;
 - whether a header of an answer is always there.
 """
 
@@ -102,7 +102,8 @@ def _body(body: Mapping[str, Any]) -> Document:
     content = body["content"]
     chosen = content.get(JSON) or next(iter(content.values()))
     schema = schema_of(chosen["schema"])
-    if examples := list(chosen.get("examples", {}).values()):
+    examples = list(chosen.get("examples", {}).values()) if len(content) == 1 else []
+    if examples:
         # An example beside a reference would not be looked at.
         schema = {**({"allOf": [schema]} if "$ref" in schema else schema), "example": examples[0]["value"]}
     return {"name": "body", "in": "body", "required": body["required"], "schema": schema}
