@@ -62,7 +62,8 @@ def tried(server: Server, description: str, *options: str) -> str:
             *("--no-color", "--config-file", str(config), "run", url, *options),
         ]
         done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
 
@@ -87,4 +88,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home, running(Path(home)) as server:
         fill(server)
         for description in ("openapi", "swagger"):
-            print(tried(server, description, "--max-examples", sys.argv[1]))
+            tried(server, description, "--max-examples", sys.argv[1])

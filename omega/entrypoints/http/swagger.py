@@ -8,6 +8,7 @@ Swagger 2.0 cannot say everything. What is lost, where it matters also said in w
 - alternatives (`anyOf`), lists whose items differ (`prefixItems`): what they have in common is left;
 - `null` beside a type, which is `x-nullable`;
 - query parameters with any name;
+- what an event of a stream is;
 - all examples but one, and that too where a body may be of several media types: it would be one of each;
 - whether a header of an answer is always there.
 """
@@ -118,7 +119,9 @@ def _response(response: Mapping[str, Any], headers: Mapping[str, Any]) -> Docume
     if content:
         # JSON has its own schema; what is sent beside it is not JSON, and is not looked at by it.
         kind = JSON if JSON in content else next(iter(content))
-        made["schema"] = schema_of(content[kind]["schema"])
+        schema = schema_of(content[kind]["schema"])
+        # What is no JSON and no text, such as a stream of events, has no schema in Swagger 2.0.
+        made["schema"] = schema if kind == JSON or schema.get("type") == "string" else {}
         examples = {
             kind: next(iter(found["examples"].values()))["value"]
             for kind, found in content.items()
