@@ -346,6 +346,8 @@ class TestWriting:
         for name in ("If_Match", "If_None_Match"):
             # An empty list of versions would be a condition that says nothing, or one that never holds.
             refused(filled("PUT", "/dataset/d", body, **{name: ""}), 400, "malformed")
+        for asked in ("orient=null", "format=xml"):
+            refused(filled("GET", f"/dataset/d?{asked}", If_None_Match="*"), 400, "unknown")
         assert filled("PUT", "/dataset/d", body, If_Match='"1"').status == 202
         refused(filled("PUT", "/dataset/d", body, If_Match='W/"2"'), 412, "is at version 2")
         refused(filled("PUT", "/dataset/d?append=true", {**body, "append": False}), 400, "given twice")
