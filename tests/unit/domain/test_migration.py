@@ -167,6 +167,37 @@ def test_whoever_writes_meanwhile_leaves_a_copy_that_can_be_read_and_that_a_late
     assert (values_of(target), blobs_of(target)) == (values_of(place(world)), blobs_of(place(world)))
 
 
+def test_an_object_that_is_made_anew_once_it_was_copied_can_be_read_in_the_copy_all_the_same(world):
+    target, done = empty_place(), []
+
+    def make_anew(_: str) -> None:
+        if not done and "object/store/dataset/visible/a" in values_of(target):
+            done.append(True)
+            Filler(world).drop("a")
+            Filler(world).frame("a", 3, True)
+
+    source = StorePlace(Hooked(world.records, make_anew), world.blobs)
+    report = Migration(source, target, world.clock, world.ids).run()
+    assert done and not report.finished
+    assert report.differing.first[0] == "version 1 of dataset 'a' in bucket 'store'"
+    assert damage(target) == []
+    assert migrate(world, target).finished
+
+
+def test_an_object_that_is_dropped_while_it_is_copied_is_left_out(world):
+    target, gone = empty_place(), []
+
+    def drop(name: str) -> None:
+        if name == "read" and not gone:
+            gone.append(True)
+            Filler(world).drop("a")
+
+    source = StorePlace(world.records, Hooked(world.blobs, drop))
+    Migration(source, target, world.clock, world.ids).run()
+    assert gone and "object/store/dataset/visible/a" not in values_of(target)
+    assert damage(target) == []
+
+
 def test_what_a_dead_writer_left_is_not_copied(world):
     expected = values_of(place(world)), blobs_of(place(world))
     uid = next(v["uid"] for k, v in values_of(place(world)).items() if k.startswith("object/"))
