@@ -184,7 +184,9 @@ def test_an_object_that_is_made_anew_once_it_was_copied_can_be_read_in_the_copy_
     assert migrate(world, target).finished
 
 
-def test_an_object_that_is_dropped_while_it_is_copied_is_left_out(world):
+@pytest.mark.parametrize("versions", [1, 2])
+def test_an_object_that_is_dropped_while_it_is_copied_is_left_out(versions):
+    world = fill(empty_world(), [("store", ("frame", ("a", 1, True)))] * versions)
     target, gone = empty_place(), []
 
     def drop(name: str) -> None:
