@@ -288,10 +288,11 @@ class Catalogue:
         return self._shelf(hidden=is_hidden(name)) + name
 
     def _scan(self, prefix: str) -> Iterator[Record]:
-        offset = 0
-        while records := self.records.page(prefix, offset=offset, limit=_SCAN).records:
-            yield from records
-            offset += len(records)
+        offset, total = 0, 1
+        while offset < total:
+            page = self.records.page(prefix, offset=offset, limit=_SCAN)
+            yield from page.records
+            offset, total = offset + _SCAN, page.total
 
     def _listed(self, record: Record) -> Metadata:
         head, value = head_of(record), record.value

@@ -59,11 +59,11 @@ class Payloads:
         return _checked(chunks, payload, of)
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Remove payloads that nothing points to any more. One that cannot be removed now is left as an
-        orphan: nothing is lost by it.
+        """Remove payloads that nothing points to any more. When the store is out of reach the rest is left as
+        orphans: nothing is lost by it, and nobody waits for each.
         """
-        for id in ids:
-            with suppress(StoreUnavailable, StoreFull):
+        with suppress(StoreUnavailable, StoreFull):
+            for id in ids:
                 self.blobs.remove(id)
 
 

@@ -18,7 +18,7 @@ from omega.adapters.memory.records import MemoryRecordStore
 from omega.adapters.memory.upkeep import MemoryUpkeep
 from omega.adapters.system.clock import SystemClock
 from omega.adapters.system.ids import TimeOrderedIds
-from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_or_create_key
+from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_key, load_or_create_key
 from omega.domain.catalogue import Catalogue
 from omega.domain.datasets import DatasetService
 from omega.domain.documents import Documents
@@ -45,6 +45,7 @@ from omega.domain.tasks import (
     TaskService,
     Workers,
 )
+from omega.domain.trust import Trust
 from omega.entrypoints import actions
 from omega.entrypoints.settings import Settings
 from omega.entrypoints.work import Attempt, Work
@@ -61,7 +62,9 @@ from omega.ports.upkeep import StoreUpkeep
 class Services:
     """The domain's services for one bucket, and the same for another bucket of the same stores.
 
-    `remote` says that somebody chose a queue, so that calls that take long are left to workers.
+    `remote` says that somebody chose a queue, so that calls that take long are left to workers. `check_key`
+    raises BadInput where the store's models are signed with another key than this machine has; so does the
+    first use of `models`. `adopt_key` makes this machine's key that of the store.
 
     What takes long to import, or connects to a server, is put together at first use: `om datasets` need not
     wait for scikit-learn, nor have a queue.
@@ -72,6 +75,8 @@ class Services:
     bucket: str
     remote: bool
     within: Callable[[str], "Services"]
+    check_key: Callable[[], None]
+    adopt_key: Callable[[], None]
     close: Callable[[], None]
     _make_models: Callable[[], ModelService] = field(alias="make_models", repr=False)
     _make_jobs: Callable[[], JobService] = field(alias="make_jobs", repr=False)
@@ -170,7 +175,8 @@ def opened(settings: Settings) -> Iterator[OpenStore]:
 
 def _signing_key(settings: Settings) -> bytes:
     try:
-        return load_or_create_key(settings.home / "signing.key")
+        load = load_or_create_key if settings.signing_key_file is None else load_key
+        return load(settings.signing_key_path)
     except UnusableKeyFile as error:
         raise BadInput(str(error)) from error
     except OSError as error:
@@ -186,6 +192,7 @@ def connect(settings: Settings, *, bucket: str) -> Services:
     clock, ids, loaded = SystemClock(), TimeOrderedIds(), LruCache(settings.model_cache_bytes)
     payloads, signer = Payloads(stores.blobs, ids), HmacSigner(stores.signing_key)
     segments = Segments(ArrowFrameStore(stores.blobs), payloads, ids)
+    trust = Trust(stores.records, signer)
 
     def catalogue(resource: str, bucket: str) -> Catalogue:
         return Catalogue(stores.records, clock, ids, resource, bucket)
@@ -195,6 +202,15 @@ def connect(settings: Settings, *, bucket: str) -> Services:
 
     def left_by(task: Task) -> Answer | None:
         return actions.left_by(catalogue(MODEL, task.bucket), runs(task.bucket), task)
+
+    @cache
+    def check_key() -> None:
+        if not trust.is_mutual():
+            raise BadInput(
+                "the models of this store are signed with another key than that in "
+                f"{settings.signing_key_path}: copy the key file of a machine that uses the store already "
+                "there, or name it in OMEGA_SIGNING_KEY_FILE (if it is lost: om runtime key --adopt)"
+            )
 
     @cache
     def work() -> Work:
@@ -208,6 +224,7 @@ def connect(settings: Settings, *, bucket: str) -> Services:
 
     def within(bucket: str) -> Services:
         def models() -> ModelService:
+            check_key()
             codec, executor = _scikit_learn(settings.model_cells)
             return ModelService(
                 catalogue(MODEL, bucket), datasets, payloads, ids, codec, executor, signer, loaded
@@ -243,7 +260,18 @@ def connect(settings: Settings, *, bucket: str) -> Services:
         make = {"models": models, "jobs": jobs, "scripts": scripts, "tasks": lambda: work().tasks(bucket)}
         makers: dict[str, Any] = {f"make_{name}": maker for name, maker in make.items()}
         schedules = JobSchedules(stores.records, clock, ids, bucket)
-        return Services(datasets, schedules, bucket, remote, within, close, make_work=work, **makers)
+        return Services(
+            datasets,
+            schedules,
+            bucket,
+            remote,
+            within,
+            check_key,
+            trust.adopt,
+            close,
+            make_work=work,
+            **makers,
+        )
 
     return within(bucket)
 

@@ -1,8 +1,10 @@
 """Payloads in GridFS (https://www.mongodb.com/docs/manual/core/gridfs/), each a file whose name is the id.
 
-The chunks go first, under a fresh number. The document of the file goes last and has a unique index on the
-name: a payload can be neither half there nor overwritten. What is half written or half removed is listed in a
-third collection, with the time at which its writer was last seen: so what the dead have left is found.
+A payload that fits in one chunk is in the document of its file: it is written, read and removed by one
+command each (ADR 0016). Of a larger one the chunks go first, under a fresh number. The document of the file
+goes last and has a unique index on the name: a payload can be neither half there nor overwritten. What is
+half written or half removed is listed in a third collection, with the time at which its writer was last seen:
+so what the dead have left is found.
 """
 
 import re
@@ -11,11 +13,15 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from itertools import chain
 from typing import IO, Any, Final
 
+import pymongo
 from bson import ObjectId
 from gridfs import GridIn, GridOut
 from gridfs.errors import CorruptGridFile, FileExists
+from pymongo.errors import DuplicateKeyError
 
 from omega.adapters.mongo.database import Document, MongoDatabase
 from omega.adapters.mongo.errors import driver_errors
@@ -29,6 +35,7 @@ _READ_BYTES: Final = 1 << 20
 _IN_MEMORY_BYTES: Final = 8 << 20
 _STALE_AFTER: Final = timedelta(hours=1)
 _RENEW_AFTER_S: Final = 300.0
+_LAST_TRY_S: Final = 1.0
 _LEGAL_ID = re.compile(r"[0-9a-z]{1,64}")
 
 
@@ -51,12 +58,22 @@ class MongoBlobStore:
     def write(self, id: str, *, chunks: Iterable[bytes | memoryview]) -> int:
         """Store the joined chunks as one payload; see `BlobStore.write`."""
         _check(id)
-        number = ObjectId()
+        number, parts = ObjectId(), _parts(chunks)
+        first, size = [], 0
+        for part in parts:
+            first.append(part)
+            size += len(part)
+            if size > _CHUNK_BYTES:
+                break
         try:
-            return self._upload(id, number, chunks)
-        except BaseException:
-            # What is left behind is invisible, and goes when it is stale: the error above is what counts.
-            with suppress(StoreUnavailable, StoreFull), driver_errors():
+            if size <= _CHUNK_BYTES:
+                return self._insert(id, number, b"".join(first))
+            return self._upload(id, number, chain(first, parts))
+        except BaseException as error:
+            # What is left behind is invisible, and goes when it is stale: the error is what counts, and who
+            # is to be told that the store is gone has waited for long enough.
+            patience_s = _LAST_TRY_S if isinstance(error, StoreUnavailable) else None
+            with suppress(StoreUnavailable, StoreFull), driver_errors(), pymongo.timeout(patience_s):
                 self._withdraw(number)
             raise
 
@@ -67,6 +84,8 @@ class MongoBlobStore:
             file = self._root.files.find_one({"filename": id})
             if file is None:
                 raise BlobNotFound(id)
+            if "data" in file:
+                return _Chunks(BytesIO(file["data"]))
             try:
                 return _Chunks(self._copy(file))
             except CorruptGridFile:
@@ -78,7 +97,10 @@ class MongoBlobStore:
         """Remove the payload if it is there; see `BlobStore.remove`."""
         _check(id)
         with driver_errors():
-            file = self._root.files.find_one({"filename": id}, {"_id": 1})
+            files = self._root.files
+            if files.delete_one({"filename": id, "data": {"$exists": True}}).deleted_count:
+                return
+            file = files.find_one({"filename": id}, {"_id": 1})
             if file is not None:
                 self._claim(file["_id"])
                 self._withdraw(file["_id"])
@@ -88,9 +110,9 @@ class MongoBlobStore:
         if limit is not None and limit < 1:
             raise ValueError(f"the limit {limit} is not positive")
         with driver_errors():
-            files = self._root.files.find({"filename": {"$gt": after}}, {"filename": 1}).sort("filename", 1)
-            # A limit of 0 is none.
-            found = [file["filename"] for file in files.limit(limit or 0)]
+            # Without the number the index alone answers, and no payload is touched. A limit of 0 is none.
+            files = self._root.files.find({"filename": {"$gt": after}}, {"_id": 0, "filename": 1})
+            found = [file["filename"] for file in files.sort("filename", 1).limit(limit or 0)]
         return iter(found)
 
     def written(self, id: str) -> datetime:
@@ -100,26 +122,37 @@ class MongoBlobStore:
             file = self._root.files.find_one({"filename": id}, {"uploadDate": 1})
         if file is None:
             raise BlobNotFound(id)
-        uploaded: datetime = file["uploadDate"]
+        # A small payload has no date of its own: its number begins with the time.
+        uploaded: datetime = file.get("uploadDate") or file["_id"].generation_time
         return uploaded.replace(tzinfo=UTC)
 
     @property
     def _root(self) -> Any:
         return blobs_of(self._database)
 
-    def _upload(self, id: str, number: ObjectId, chunks: Iterable[bytes | memoryview]) -> int:
+    def _insert(self, id: str, number: ObjectId, payload: bytes) -> int:
+        """Store a payload that fits in the document of its file."""
+        with driver_errors():
+            try:
+                self._root.files.insert_one(
+                    {"_id": number, "filename": id, "length": len(payload), "data": payload}
+                )
+            except DuplicateKeyError:
+                raise BlobExists(id) from None
+        return len(payload)
+
+    def _upload(self, id: str, number: ObjectId, parts: Iterable[bytes]) -> int:
         with driver_errors():
             self._claim(number)
             file = GridIn(self._root, _id=number, filename=id, chunkSize=_CHUNK_BYTES)
         size, claimed = 0, time.monotonic()
-        for chunk in chunks:
-            for part in _parts(chunk):
-                with driver_errors():
-                    file.write(part)
-                    size += len(part)
-                    if time.monotonic() - claimed > _RENEW_AFTER_S:
-                        self._claim(number)
-                        claimed = time.monotonic()
+        for part in parts:
+            with driver_errors():
+                file.write(part)
+                size += len(part)
+                if time.monotonic() - claimed > _RENEW_AFTER_S:
+                    self._claim(number)
+                    claimed = time.monotonic()
         with driver_errors():
             try:
                 file.close()
@@ -183,11 +216,12 @@ def _check(id: str) -> None:
         raise ValueError(f"illegal blob id {id[:80]!r}: it is not 1 to 64 characters of 0-9a-z")
 
 
-def _parts(chunk: bytes | memoryview) -> Iterator[bytes]:
-    """The chunk's bytes, never many at once."""
-    rest = memoryview(chunk).cast("B")
-    for start in range(0, rest.nbytes, _CHUNK_BYTES):
-        yield bytes(rest[start : start + _CHUNK_BYTES])
+def _parts(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    """The bytes of the chunks in order, never many at once."""
+    for chunk in chunks:
+        rest = memoryview(chunk).cast("B")
+        for start in range(0, rest.nbytes, _CHUNK_BYTES):
+            yield bytes(rest[start : start + _CHUNK_BYTES])
 
 
 @contextmanager

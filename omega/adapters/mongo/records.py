@@ -142,7 +142,7 @@ class MongoRecordStore:
                 if limit:
                     found = self._records.find(where, session=session)
                     documents = list(found.sort("_id", order).skip(offset).limit(limit))
-                if documents and len(documents) < limit:
+                if len(documents) < limit and (documents or not offset):
                     return documents, offset + len(documents)
                 return documents, self._records.count_documents(where, session=session)
         except OperationFailure as error:

@@ -73,7 +73,7 @@ class TaskRecords:
         Raises: RecordConflict, where there is one with this id; StoreFull, StoreUnavailable; what is left
         then is an index entry that points to nothing.
         """
-        self._enter(task)
+        self._enter(task, new=True)
         try:
             return _task(self.store.write(_key(task), value=written(task), expected=None))
         finally:
@@ -172,17 +172,20 @@ class TaskRecords:
         """See that the task is in the index in which it belongs."""
         self.close(task) if task.is_final else self._enter(task)
 
-    def _enter(self, task: Task) -> None:
-        """See that the task has its entry, and that nobody is about to remove that."""
+    def _enter(self, task: Task, *, new: bool = False) -> None:
+        """See that the task has its entry, and that nobody is about to remove that. Of a `new` one it is
+        likely that there is none.
+        """
         key, value = open_key(task.id), {"bucket": task.bucket, "created": task.created.isoformat()}
         while True:
-            try:
-                entry = self.store.read(key)
-                if "stray" not in entry.value:
-                    return
-                expected: str | None = entry.revision
-            except RecordNotFound:
-                expected = None
+            expected: str | None = None
+            if not new:
+                with suppress(RecordNotFound):
+                    entry = self.store.read(key)
+                    if "stray" not in entry.value:
+                        return
+                    expected = entry.revision
+            new = False
             with suppress(RecordConflict):
                 self.store.write(key, value=value, expected=expected)
                 return
