@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from omega.domain.catalogue import version_key
 from omega.domain.errors import Conflict
 from omega.domain.inventory import MIGRATION, STORE, Inventory
-from omega.domain.migration import Migration, Report, StorePlace, is_unfinished_copy
+from omega.domain.migration import Migration, Plan, Report, StorePlace, is_unfinished_copy
+from omega.domain.migration.copying import Copying
 from omega.domain.tasks.workers import WorkerInfo
 from omega.ports.records import StoreFull
 from tests.support.services import Counting, Still, World
@@ -195,7 +196,7 @@ def test_an_object_that_is_dropped_while_it_is_copied_is_left_out(versions):
             Filler(world).drop("a")
 
     source = StorePlace(world.records, Hooked(world.blobs, drop))
-    Migration(source, target, world.clock, world.ids).run()
+    Copying(source, target, Report(Plan()), lambda size_bytes: None).run()
     assert gone and "object/store/dataset/visible/a" not in values_of(target)
     assert damage(target) == []
 
