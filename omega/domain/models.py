@@ -154,8 +154,7 @@ class ModelService:
             raise BadInput(f"unknown action {action!r}: a model can be asked for {', '.join(ASK)}")
         if y is not None and action != "score":
             raise BadInput(f"datay is given, but {action} takes none")
-        version = self.catalogue.version(reference)
-        model = self._load(version)
+        version, model = self._opened(reference)
         contract = version.metadata.attributes
         features_x, features_y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
         features.same_length(features_x, features_y)
@@ -291,14 +290,28 @@ class ModelService:
         payload = self.payloads.write([content])
         return {"content": asdict(payload), "definition": definition}
 
+    def _opened(self, reference: Reference) -> tuple[Version, Any]:
+        """A version and its model, as `_load`. Of the last version, which is the one asked for most, the head
+        alone is read once the rest, which was checked then, is in the cache.
+        """
+        head = self.catalogue.head(reference.name)
+        if not reference.back and reference.at in (None, head.version):
+            kept: tuple[Version, Any] | None = self.cache.get(head.tip)
+            if kept is not None and _is_at(kept[0], self.catalogue.bucket, reference.name, head.version):
+                return kept
+        version = self.catalogue.version_of(head, reference)
+        return version, self._load(version)
+
     def _load(self, version: Version) -> Any:
         """The model of a version, shared with other callers: not to be changed."""
-        # Also of a model that is loaded: what was learned about its input is read from the store each time.
+        # Also of a model that is loaded: what was read anew is checked anew.
         check_seal(self.signer, version)
-        model = self.cache.get(version.tip)
-        if model is None:
-            model = self._unpickled(version)
-            self.cache.put(version.tip, model, size_bytes=version.payload["content"]["size_bytes"])
+        kept: tuple[Version, Any] | None = self.cache.get(version.tip)
+        # A tip belongs to one version for good, unless somebody bends it: a signature is of one place.
+        if kept is not None and kept[0].payload["signature"] == version.payload["signature"]:
+            return kept[1]
+        model = self._unpickled(version)
+        self.cache.put(version.tip, (version, model), size_bytes=version.payload["content"]["size_bytes"])
         return model
 
     def _unpickled(self, version: Version) -> Any:
@@ -322,6 +335,12 @@ class ModelService:
     def _contended(self, name: str, payload: Any) -> Conflict:
         self._discard(payload)
         return Conflict(f"model {name!r} is being changed by too many others at once")
+
+
+def _is_at(version: Version, bucket: str, name: str, number: int) -> bool:
+    """Whether this, which was checked, is the version that is asked for: a name may have been bent."""
+    about = version.metadata
+    return (about.bucket, about.name, about.version) == (bucket, name, number)
 
 
 def fitted_by(catalogue: Catalogue, name: str, run: Run) -> Metadata | None:

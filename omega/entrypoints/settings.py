@@ -57,10 +57,12 @@ class Settings:
     `model_cells` the numbers that an estimator may be made to allocate and a sparse answer may hold,
     `result_bytes` the answer of a task. A task may take `task_timeout_s` seconds; its result is kept for
     `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` is
-    OMEGA_RESTAPI_FILTER, as it was given. The server answers for `allowed_hosts`, besides the loopback ones,
-    and lets pages of `allowed_origins` call it. `log_format` is `"text"` or `"json"`, `log_level` the least
-    that is logged; with `access_log` `"on"` every request is. In `figures_path` the processes of a
-    server share their figures; it is no setting, but the variable that prometheus-client knows.
+    OMEGA_RESTAPI_FILTER, as it was given. `signing_key_file` holds the key that models are signed with; by
+    default it is `signing.key` in `home`, and is made where it is missing. The server answers for
+    `allowed_hosts`, besides the loopback ones, and lets pages of `allowed_origins` call it. `log_format` is
+    `"text"` or `"json"`, `log_level` the least that is logged; with `access_log` `"on"` every request is. In
+    `figures_path` the processes of a server share their figures; it is no setting, but the variable that
+    prometheus-client knows.
     """
 
     home: Path
@@ -83,6 +85,7 @@ class Settings:
     log_level: str = "warning"
     access_log: str = "off"
     figures_path: Path | None = None
+    signing_key_file: Path | None = None
 
     @property
     def store_in_memory(self) -> bool:
@@ -102,13 +105,22 @@ class Settings:
         """
         if self.store_in_memory or self.store_in_mongodb:
             return None
-        parts = urlsplit(self.store)
+        # The URL is not quoted: a password may be in it, wherever a slip of the keyboard has put it.
+        try:
+            parts = urlsplit(self.store)
+        except ValueError:
+            raise BadInput("the URL of the store cannot be read") from None
         if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise BadInput(
-                f"cannot use store {self.store!r}: give file:///an/absolute/directory, "
+                "the URL of the store is of no known form: give file:///an/absolute/directory, "
                 "mongodb://HOST:PORT/DATABASE or memory://"
             )
         return Path(unquote(parts.path))
+
+    @property
+    def signing_key_path(self) -> Path:
+        """The file with the key that models are signed with."""
+        return self.signing_key_file or self.home / "signing.key"
 
     @property
     def queue_in_memory(self) -> bool:
@@ -123,6 +135,8 @@ class Settings:
             "OMEGA_QUEUE": self.queue,
             "OMEGA_BUCKET": self.bucket,
         }
+        if self.signing_key_file is not None:
+            texts["OMEGA_SIGNING_KEY_FILE"] = str(self.signing_key_file)
         texts |= {_variable(name): str(attrgetter(place)(self)) for name, place in _NUMBERS.items()}
         texts |= {_variable(name): getattr(self, name) for name in _WORDS}
         return texts | {_variable(name): ",".join(getattr(self, name)) for name in _LISTS}
@@ -169,6 +183,7 @@ def load(
     own: dict[str, Any] = {place: number for place, number in numbers.items() if "." not in place}
     own |= {name: _word(name, environ, found) for name in _WORDS}
     own |= {name: _list(name, environ, found) for name in _LISTS}
+    key_file = environ.get("OMEGA_SIGNING_KEY_FILE") or found.get("signing_key_file")
     settings = Settings(
         home=home,
         store=store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri(),
@@ -176,6 +191,7 @@ def load(
         bucket=environ.get("OMEGA_BUCKET") or DEFAULT_BUCKET,
         access_rules=environ.get("OMEGA_RESTAPI_FILTER"),
         figures_path=Path(shared) if (shared := environ.get(_FIGURES)) else None,
+        signing_key_file=Path(key_file).expanduser().absolute() if key_file else None,
         **own,
     )
     if settings.store_in_memory:
@@ -204,14 +220,15 @@ def _from_file(home: Path) -> dict[str, Any]:
             found = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"omega.toml is not valid TOML: {error}") from error
-        known = {"store", "queue", *_NUMBERS, *_WORDS, *_LISTS}
+        texts = {"store": "a URL", "queue": "a URL", "signing_key_file": "a path"}
+        known = {*texts, *_NUMBERS, *_WORDS, *_LISTS}
         if unknown := sorted(found.keys() - known):
             raise BadInput(
                 f"omega.toml has unknown settings {', '.join(unknown)}: there are {', '.join(sorted(known))}"
             )
-        for name in ("store", "queue"):
+        for name, what in texts.items():
             if not isinstance(found.get(name, ""), str):
-                raise BadInput(f"{name} in omega.toml is {found[name]!r}: it must be a URL in quotes")
+                raise BadInput(f"{name} in omega.toml is {found[name]!r}: it must be {what} in quotes")
         return found
     return {}
 

@@ -6,14 +6,16 @@ from typing import Final
 
 import click
 
-#: Group: where its commands are, and its line in `om --help`. Nothing of it is imported for that line, so
-#: that help is instant.
+#: Group, or command of its own: where it is, and its line in `om --help`. Nothing of it is imported for that
+#: line, so that help is instant.
 GROUPS: Final = {
     "datasets": ("omega.entrypoints.cli.datasets", "Put, get, list and drop datasets."),
     "models": ("omega.entrypoints.cli.models", "Put, get, list and drop models."),
     "jobs": ("omega.entrypoints.cli.jobs", "Put, get, list, report and drop jobs (notebooks)."),
     "scripts": ("omega.entrypoints.cli.scripts", "Put, get, list and drop scripts."),
     "runtime": ("omega.entrypoints.cli.runtime", "Serve, work, fit models and ask them, see tasks."),
+    "doctor": ("omega.entrypoints.cli.doctor", "Check all that is stored; remove what nothing points to."),
+    "migrate": ("omega.entrypoints.cli.migrate", "Copy a whole store to another place."),
 }
 
 
@@ -28,9 +30,10 @@ class LazyGroup(click.Group):
         """The group of this name."""
         if cmd_name not in GROUPS:
             return None
-        group = import_module(GROUPS[cmd_name][0]).group
-        assert isinstance(group, click.Group)
-        return group
+        module = import_module(GROUPS[cmd_name][0])
+        found = module.group if hasattr(module, "group") else module.command
+        assert isinstance(found, click.Command)
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The groups with their lines, without importing them."""

@@ -11,10 +11,12 @@ from omega.entrypoints.api import Omega
 from omega.entrypoints.bootstrap import connect, metered
 from omega.entrypoints.http.config import ConfigResource
 from omega.entrypoints.http.datasets import DatasetResource
+from omega.entrypoints.http.documented import pages as documented
 from omega.entrypoints.http.health import HealthResource
 from omega.entrypoints.http.jobs import JobResource
 from omega.entrypoints.http.models import ModelResource
 from omega.entrypoints.http.observing import observer
+from omega.entrypoints.http.pages import documented_routes
 from omega.entrypoints.http.routing import Request, Response, Route, build_app
 from omega.entrypoints.http.scripts import ScriptResource
 from omega.entrypoints.http.shield import Shield
@@ -26,8 +28,8 @@ from omega.ports.records import StoreFull, StoreUnavailable
 
 def routes(omega: Omega, limits: Limits) -> list[Route]:
     """Every route that is served: what serves is what is documented."""
-    return [
-        Route("GET", "/api/v1/ping", _ping, summary="Whether the server answers"),
+    served = [
+        Route("GET", "/api/v1/ping", _ping, summary="Whether the server answers", doc=documented.PING),
         *DatasetResource(omega, limits).routes(),
         *ModelResource(omega, limits).routes(),
         *JobResource(omega, limits).routes(),
@@ -36,6 +38,7 @@ def routes(omega: Omega, limits: Limits) -> list[Route]:
         *ConfigResource(omega).routes(),
         *HealthResource(omega).routes(),
     ]
+    return documented_routes(served)
 
 
 def build(omega: Omega, limits: Limits) -> bottle.Bottle:

@@ -6,6 +6,7 @@ from attrs import asdict, frozen
 
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http import fields
+from omega.entrypoints.http.documented import watching as documented
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.settings import Settings
 from omega.entrypoints.uris import without_secrets
@@ -19,7 +20,9 @@ class ConfigResource:
 
     def routes(self) -> list[Route]:
         """The routes of this resource."""
-        return [Route("GET", "/api/v1/config", self.read, summary="The settings in force")]
+        return [
+            Route("GET", "/api/v1/config", self.read, summary="The settings in force", doc=documented.CONFIG)
+        ]
 
     def read(self, request: Request) -> Response:
         """The settings, by the names that they have in `omega.toml`; nothing that is secret."""

@@ -134,6 +134,7 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
         HTTPStatus.INSUFFICIENT_STORAGE, words=_always("The store has no room left; nothing was changed.")
     ),
     blobs.BlobNotFound: _DAMAGED,
+    blobs.BlobDamaged: _DAMAGED,
     blobs.BlobExists: _BUG,
     frames.SegmentNotFound: _DAMAGED,
     frames.SegmentCorrupt: _DAMAGED,

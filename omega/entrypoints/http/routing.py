@@ -22,6 +22,7 @@ from omega.entrypoints.http import bodies
 from omega.entrypoints.http.errors import HttpError, MethodNotAllowed, RouteNotFound, answer_error, install
 from omega.entrypoints.http.exchange import ROUTE
 from omega.entrypoints.http.headers import REQUEST_ID
+from omega.entrypoints.http.operations import Operation
 from omega.entrypoints.http.queries import BAD_ESCAPE, parse_query, utf8
 from omega.entrypoints.http.shield import Shield
 from omega.entrypoints.limits import Limits
@@ -89,8 +90,8 @@ class Route:
 
     `query` holds the names of the query parameters that are allowed, each at most once; with `filters` any
     others are allowed too, as often as one likes. An `internal` route is there to explain an error: it is in
-    no `Allow` header and is not documented. `summary`, `description` and `extra` (schemas, tags) are for the
-    documentation only.
+    no `Allow` header and is not documented. `summary`, `description` and `doc` (what it takes and gives) are
+    for the documentation only; a route that is not internal needs `summary` and `doc`.
     """
 
     method: str
@@ -101,7 +102,7 @@ class Route:
     internal: bool = field(default=False, kw_only=True)
     summary: str = field(default="", kw_only=True)
     description: str = field(default="", kw_only=True, repr=False)
-    extra: Mapping[str, Any] = field(factory=dict, kw_only=True, repr=False)
+    doc: Operation | None = field(default=None, kw_only=True, repr=False)
 
 
 def build_app(

@@ -1,12 +1,14 @@
 """The process that carries out tasks, one after the other, as its supervisor tells it."""
 
+import logging
 import os
 import sys
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 from attrs import asdict
 
+from omega.domain.errors import OmegaError
 from omega.domain.tasks import LeaseLost, Progress
 from omega.entrypoints import logs, settings
 from omega.entrypoints.bootstrap import connect
@@ -14,6 +16,9 @@ from omega.entrypoints.settings import DEFAULT_BUCKET
 from omega.entrypoints.work import Work
 from omega.entrypoints.worker.messages import encoded, receive, send
 from omega.entrypoints.worker.processes import die_with
+from omega.ports.records import StoreFull, StoreUnavailable
+
+_log: Final = logging.getLogger("omega.worker")
 
 
 def main() -> None:
@@ -23,9 +28,13 @@ def main() -> None:
     found = settings.load()
     logs.configure(found)
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
-    services = connect(found, bucket=DEFAULT_BUCKET)
-    # The first use imports scikit-learn, which takes a second: better now than in somebody's task.
-    _ = services.models
+    try:
+        services = connect(found, bucket=DEFAULT_BUCKET)
+        # The first use imports scikit-learn, which takes a second: better now than in somebody's task.
+        _ = services.models
+    except (OmegaError, StoreUnavailable, StoreFull) as error:
+        _log.warning("cannot begin to work: %s", error)
+        sys.exit(1)
     send(connection, {"ready": True})
     try:
         while True:
