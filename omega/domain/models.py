@@ -295,11 +295,14 @@ class ModelService:
         alone is read once the rest, which was checked then, is in the cache.
         """
         head = self.catalogue.head(reference.name)
-        if not reference.back and reference.at in (None, head.version):
-            kept: tuple[Version, Any] | None = self.cache.get(head.tip)
-            if kept is not None and _is_at(kept[0], self.catalogue.bucket, reference.name, head.version):
-                return kept
+        is_last = not reference.back and reference.at in (None, head.version)
+        kept: tuple[Version, Any] | None = self.cache.get(head.tip) if is_last else None
+        if kept is not None and _is_at(kept[0], self.catalogue.bucket, reference.name, head.version):
+            return kept
         version = self.catalogue.version_of(head, reference)
+        if is_last and kept is None:
+            check_seal(self.signer, version)
+            return version, self._kept(version)
         return version, self._load(version)
 
     def _load(self, version: Version) -> Any:
@@ -310,6 +313,10 @@ class ModelService:
         # A tip belongs to one version for good, unless somebody bends it: a signature is of one place.
         if kept is not None and kept[0].payload["signature"] == version.payload["signature"]:
             return kept[1]
+        return self._kept(version)
+
+    def _kept(self, version: Version) -> Any:
+        """The model of a version whose signature was checked, from now on in the cache."""
         model = self._unpickled(version)
         self.cache.put(version.tip, (version, model), size_bytes=version.payload["content"]["size_bytes"])
         return model

@@ -149,7 +149,7 @@ class TestConfig:
         assert get(omega, "/api/v1/config?x=1").status == 400
 
     def test_every_setting_is_told_or_known_to_be_untold(self) -> None:
-        untold = {"home", "queue_given", "access_rules", "figures_path", "bucket"}
+        untold = {"home", "queue_given", "access_rules", "figures_path", "bucket", "signing_key_file"}
         renamed = {"limits", "task_timeout_s", "model_cache_bytes", "model_cells", "result_bytes"}
         renamed |= {"task_memory_bytes"}
         shown = set(described(Settings(home=Path("/x"), store="memory://")))
