@@ -292,29 +292,34 @@ class ModelService:
 
     def _opened(self, reference: Reference) -> tuple[Version, Any]:
         """A version and its model, as `_load`. Of the last version, which is the one asked for most, the head
-        alone is read once the rest is in the cache.
+        alone is read once the rest, which was checked then, is in the cache.
         """
         head = self.catalogue.head(reference.name)
-        if reference.back or reference.at not in (None, head.version):
-            version = self.catalogue.version_of(head, reference)
-            return version, self._load(version)
-        kept: tuple[Version, Any] | None = self.cache.get(head.tip)
-        return kept or self._kept(self.catalogue.version_of(head, reference))
+        is_last = not reference.back and reference.at in (None, head.version)
+        kept: tuple[Version, Any] | None = self.cache.get(head.tip) if is_last else None
+        if kept is not None and _is_at(kept[0], self.catalogue.bucket, reference.name, head.version):
+            return kept
+        version = self.catalogue.version_of(head, reference)
+        if is_last and kept is None:
+            check_seal(self.signer, version)
+            return version, self._kept(version)
+        return version, self._load(version)
 
     def _load(self, version: Version) -> Any:
         """The model of a version, shared with other callers: not to be changed."""
-        kept: tuple[Version, Any] | None = self.cache.get(version.tip)
-        # The tip belongs to one version for good: if the store says otherwise now, it was tampered with.
-        if kept is None or kept[0] != version:
-            kept = self._kept(version)
-        return kept[1]
-
-    def _kept(self, version: Version) -> tuple[Version, Any]:
-        """A version, the signature of which was checked, and its model; both are in the cache then."""
+        # Also of a model that is loaded: what was read anew is checked anew.
         check_seal(self.signer, version)
-        kept = version, self._unpickled(version)
-        self.cache.put(version.tip, kept, size_bytes=version.payload["content"]["size_bytes"])
-        return kept
+        kept: tuple[Version, Any] | None = self.cache.get(version.tip)
+        # A tip belongs to one version for good, unless somebody bends it: a signature is of one place.
+        if kept is not None and kept[0].payload["signature"] == version.payload["signature"]:
+            return kept[1]
+        return self._kept(version)
+
+    def _kept(self, version: Version) -> Any:
+        """The model of a version whose signature was checked, from now on in the cache."""
+        model = self._unpickled(version)
+        self.cache.put(version.tip, (version, model), size_bytes=version.payload["content"]["size_bytes"])
+        return model
 
     def _unpickled(self, version: Version) -> Any:
         """The model of a version whose signature was checked."""
@@ -337,6 +342,12 @@ class ModelService:
     def _contended(self, name: str, payload: Any) -> Conflict:
         self._discard(payload)
         return Conflict(f"model {name!r} is being changed by too many others at once")
+
+
+def _is_at(version: Version, bucket: str, name: str, number: int) -> bool:
+    """Whether this, which was checked, is the version that is asked for: a name may have been bent."""
+    about = version.metadata
+    return (about.bucket, about.name, about.version) == (bucket, name, number)
 
 
 def fitted_by(catalogue: Catalogue, name: str, run: Run) -> Metadata | None:

@@ -67,10 +67,10 @@ if TYPE_CHECKING:
 class Services:
     """The domain's services for one bucket, and the same for another bucket of the same stores.
 
-    `remote` says that somebody chose a queue, so that calls that take long are left to workers. `check_key`
-    raises BadInput where the store's models are signed with another key than this machine has; so does the
-    first use of `models`. `adopt_key` makes this machine's key that of the store. `figures` are
-    there where a meter is.
+    `remote` says that somebody chose a queue, so that calls that take long are left to workers. `figures` are
+    there where a meter is. `check_key` raises BadInput where the store's models are signed with another key
+    than this machine has; so does the first use of `models`. `adopt_key` makes this machine's key that of the
+    store.
 
     What takes long to import, or connects to a server, is put together at first use: `om datasets` need not
     wait for scikit-learn, nor have a queue.

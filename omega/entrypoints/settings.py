@@ -57,12 +57,12 @@ class Settings:
     `model_cells` the numbers that an estimator may be made to allocate and a sparse answer may hold,
     `result_bytes` the answer of a task. A task may take `task_timeout_s` seconds; its result is kept for
     `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` is
-    OMEGA_RESTAPI_FILTER, as it was given. The server answers for `allowed_hosts`, besides the loopback ones,
-    and lets pages of `allowed_origins` call it. `log_format` is `"text"` or `"json"`, `log_level` the least
-    that is logged; with `access_log` `"on"` every request is. In `figures_path` the processes of a
-    server share their figures; it is no setting, but the variable that prometheus-client knows.
-    `signing_key_file` holds the key that models are signed with; by default it is `signing.key` in `home`,
-    and is made where it is missing.
+    OMEGA_RESTAPI_FILTER, as it was given. `signing_key_file` holds the key that models are signed with; by
+    default it is `signing.key` in `home`, and is made where it is missing. The server answers for
+    `allowed_hosts`, besides the loopback ones, and lets pages of `allowed_origins` call it. `log_format` is
+    `"text"` or `"json"`, `log_level` the least that is logged; with `access_log` `"on"` every request is. In
+    `figures_path` the processes of a server share their figures; it is no setting, but the variable that
+    prometheus-client knows.
     """
 
     home: Path
@@ -79,13 +79,13 @@ class Settings:
     task_lease_s: int = 10
     task_retention_s: int = 86_400
     access_rules: str | None = None
-    signing_key_file: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     log_format: str = "text"
     log_level: str = "warning"
     access_log: str = "off"
     figures_path: Path | None = None
+    signing_key_file: Path | None = None
 
     @property
     def store_in_memory(self) -> bool:
@@ -181,17 +181,17 @@ def load(
             numbers[place] = _positive(found[name], f"{name} in omega.toml")
     limits = Limits(**{p.removeprefix("limits."): n for p, n in numbers.items() if p.startswith("limits.")})
     own: dict[str, Any] = {place: number for place, number in numbers.items() if "." not in place}
-    key_file = environ.get("OMEGA_SIGNING_KEY_FILE") or found.get("signing_key_file")
     own |= {name: _word(name, environ, found) for name in _WORDS}
     own |= {name: _list(name, environ, found) for name in _LISTS}
+    key_file = environ.get("OMEGA_SIGNING_KEY_FILE") or found.get("signing_key_file")
     settings = Settings(
         home=home,
         store=store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri(),
         limits=limits,
         bucket=environ.get("OMEGA_BUCKET") or DEFAULT_BUCKET,
         access_rules=environ.get("OMEGA_RESTAPI_FILTER"),
-        signing_key_file=Path(key_file).expanduser().absolute() if key_file else None,
         figures_path=Path(shared) if (shared := environ.get(_FIGURES)) else None,
+        signing_key_file=Path(key_file).expanduser().absolute() if key_file else None,
         **own,
     )
     if settings.store_in_memory:

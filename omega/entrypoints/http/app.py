@@ -11,7 +11,7 @@ from omega.entrypoints.api import Omega
 from omega.entrypoints.bootstrap import connect, metered
 from omega.entrypoints.http.config import ConfigResource
 from omega.entrypoints.http.datasets import DatasetResource
-from omega.entrypoints.http.documented import server as documented
+from omega.entrypoints.http.documented import pages as documented
 from omega.entrypoints.http.health import HealthResource
 from omega.entrypoints.http.jobs import JobResource
 from omega.entrypoints.http.models import ModelResource

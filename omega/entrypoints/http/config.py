@@ -6,7 +6,7 @@ from attrs import asdict, frozen
 
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http import fields
-from omega.entrypoints.http.documented import server as documented
+from omega.entrypoints.http.documented import watching as documented
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.settings import Settings
 from omega.entrypoints.uris import without_secrets

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from omega.domain.errors import NotFound
 from omega.entrypoints.api import Omega
-from omega.entrypoints.http.documented import server as documented
+from omega.entrypoints.http.documented import watching as documented
 from omega.entrypoints.http.errors import PROBLEM_JSON, NotReady, problem
 from omega.entrypoints.http.routing import Request, Response, Route
 
