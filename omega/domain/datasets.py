@@ -100,8 +100,8 @@ class DatasetService:
     def open(self, reference: Reference, query: Query = EVERYTHING) -> Reading:
         """Begin to read a version of a dataset.
 
-        Raises: NotFound, BadInput (unknown column or operator, a query on what is not a frame), Corrupt;
-        while the content is consumed, Corrupt.
+        Raises: NotFound, BadInput (unknown column or operator, a query on what is not a frame); Corrupt, also
+        while the content is consumed.
         """
         _check_page(query)
         version = self.catalogue.version(reference)
