@@ -1,7 +1,7 @@
 """Datasets: what users put and get under a name."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -100,8 +100,8 @@ class DatasetService:
     def open(self, reference: Reference, query: Query = EVERYTHING) -> Reading:
         """Begin to read a version of a dataset.
 
-        Raises: NotFound, BadInput (unknown column or operator, a query on what is not a frame); Corrupt, of
-        what is damaged after the first segment or MiB while the content is consumed.
+        Raises: NotFound, BadInput (unknown column or operator, a query on what is not a frame), Corrupt;
+        while the content is consumed, Corrupt.
         """
         _check_page(query)
         version = self.catalogue.version(reference)
@@ -111,8 +111,7 @@ class DatasetService:
                 raise BadInput(f"{of} is {kind}: only frames have columns and rows to select")
             payload = Payload(**version.payload["content"])
             chunks = self._guarded(version, lambda: self.payloads.read(payload, of=of))
-            # Damage of a small payload shows before anything is answered.
-            return Reading(version.metadata, chunks=chain(list(islice(chunks, 1)), chunks))
+            return Reading(version.metadata, chunks=chunks)
         return self._open_frame(version, reference, query)
 
     def metadata(self, reference: Reference) -> Metadata:

@@ -33,6 +33,7 @@ from omega.entrypoints.objects import Objects, reference
 from omega.entrypoints.runtime import Runtime
 from omega.entrypoints.scripts import Scripts
 from omega.entrypoints.settings import Settings
+from omega.ports.meter import Figures
 
 _CHUNK_BYTES = 1 << 20
 
@@ -81,6 +82,16 @@ class Omega:
     def runtime(self) -> "Runtime":
         """Models at work, and tasks."""
         return Runtime(self._services)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._services.settings
+
+    @property
+    def figures(self) -> Figures | None:
+        """What is counted, if somebody counts."""
+        return self._services.figures
 
     def __getitem__(self, bucket: str) -> "Omega":
         return Omega(services=self._services.within(bucket))

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from pymongo import MongoClient
+import pymongo
+from pymongo import MongoClient, ReadPreference
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import (
@@ -61,6 +62,8 @@ _FORM: Final = (
 _OF_THE_SERVER: Final = frozenset({"admin", "config", "local"})
 #: What servers from 6.0 on say that they speak.
 _MIN_WIRE_VERSION: Final = 17
+#: A server that is not there is not waited for as long as a new primary is.
+_REACHED_WITHIN_S: Final = 5.0
 _MARKER: Final = "omega.marker"
 _MARKER_ID: Final = "omega"
 _VERSION: Final = 1
@@ -192,7 +195,9 @@ def _greet(client: MongoClient[Document]) -> Document:
     """
     too_old = UnusableStoreURL("The MongoDB server of the URL is older than 6.0, which omega needs.")
     try:
-        hello: Document = client.admin.command("hello")
+        # Any member will do: that there is one at all is soon known, while a new primary is worth a wait.
+        with pymongo.timeout(_REACHED_WITHIN_S):
+            hello: Document = client.admin.command("hello", read_preference=ReadPreference.NEAREST)
     except ConfigurationError as error:
         # The driver has a lowest version of its own; it may also miss a package for a way to log in.
         raise (too_old if "wire version" in str(error) else UnusableStoreURL(_FORM)) from None

@@ -1,10 +1,10 @@
 """The caller's side of tasks: leaving them, asking how they are, ending them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from omega.domain.errors import BadInput, Conflict, NotFound
 from omega.domain.payloads import Payloads
@@ -41,7 +41,9 @@ class TaskPage:
 
 @frozen
 class TaskService:
-    """Submit, see, list and cancel the tasks of one bucket."""
+    """Submit, see, list and cancel the tasks of one bucket. `asked_by` gives the id of the request that is
+    being answered, if one is.
+    """
 
     bucket: str
     records: TaskRecords
@@ -53,6 +55,7 @@ class TaskService:
     policy: Policy
     endings: Endings
     leases: Leases
+    asked_by: Callable[[], str | None] = field(default=lambda: None, repr=False)
 
     def submit(
         self,
@@ -85,6 +88,7 @@ class TaskService:
             self.clock.now(),
             timeout_s,
             attempts or self.policy.attempts,
+            request_id=self.asked_by(),
         )
         try:
             task = self.records.create(task)
@@ -106,6 +110,7 @@ class TaskService:
         call, failure = Call(resource, name, action), Failure("TaskFailed", reason)
         task = Task(self.bucket, id, call, now, self.policy.timeout_s, 1, FAILURE, ended=now, failure=failure)
         task = self.records.create(task)
+        self.endings.told(task)
         self.records.close(task)
         return task
 

@@ -1,11 +1,16 @@
 """`om runtime serve` and `om runtime worker`."""
 
-from contextlib import nullcontext
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
+from attrs import evolve
 
 from omega.domain.errors import BadInput
+from omega.entrypoints.settings import Settings
+from omega.entrypoints.uris import without_secrets
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _store = click.option(
@@ -41,6 +46,7 @@ def serve(
     insecure: bool,
 ) -> None:
     """Serve the REST API until interrupted, with a worker of its own."""
+    from omega.entrypoints import logs
     from omega.entrypoints import settings as settings_module
     from omega.entrypoints.care import check_is_whole
     from omega.entrypoints.http.server import serve as serve_http
@@ -58,18 +64,18 @@ def serve(
         )
     if settings.store_in_memory and workers > 1:
         raise BadInput("a memory:// store lives in one process: it cannot be served by several workers")
+    logs.configure(settings)
     check_is_whole(settings)
-    settings.export()
     if settings.store_in_mongodb:
         from omega.entrypoints.bootstrap import connect
 
         # One sentence now is better than one from each process, again and again.
         connect(settings, bucket=settings_module.DEFAULT_BUCKET).close()
     address = f"[{host}]" if ":" in host else host
-    told = f"omega serves http://{address}:{port}/api/v1/ from {_shown(settings.store)}"
+    told = f"omega serves http://{address}:{port}/api/v1/ from {without_secrets(settings.store)}"
     # With a queue in memory, tasks are carried out where they are submitted.
     alone = no_worker or settings.queue_in_memory
-    with nullcontext() if alone else WorkerBeside(processes):
+    with _exported(_reachable_at(host, settings)), nullcontext() if alone else WorkerBeside(processes):
         serve_http(
             host=host,
             port=port,
@@ -79,10 +85,23 @@ def serve(
         )
 
 
-def _shown(url: str) -> str:
-    """A URL that has been used, without the passwords that may be in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+def _reachable_at(host: str, settings: Settings) -> Settings:
+    """The settings for a server on this address: one that others can reach also answers for all addresses,
+    and for its own name.
+    """
+    if host in _LOOPBACK:
+        return settings
+    from omega.entrypoints.http.shield import ADDRESSES
+
+    return evolve(settings, allowed_hosts=(*settings.allowed_hosts, *ADDRESSES, host))
+
+
+@contextmanager
+def _exported(settings: Settings) -> Iterator[None]:
+    """Let all processes below this one have these settings, and keep their figures in one place."""
+    with TemporaryDirectory(prefix="omega-figures-") as directory:
+        evolve(settings, figures_path=Path(directory)).export()
+        yield
 
 
 @click.command()
@@ -102,6 +121,7 @@ def worker(processes: int, grace: int, store: str | None, queue: str | None) -> 
     Ctrl-C or SIGTERM lets tasks under way end; after the grace time, or a second signal, they are handed
     back.
     """
+    from omega.entrypoints import logs
     from omega.entrypoints import settings as settings_module
     from omega.entrypoints.bootstrap import connect
     from omega.entrypoints.care import check_is_whole
@@ -110,6 +130,7 @@ def worker(processes: int, grace: int, store: str | None, queue: str | None) -> 
     settings = settings_module.load(store=store, queue=queue)
     if settings.queue_in_memory:
         raise BadInput("a memory:// queue lives in one process: there is nothing for a worker to do")
+    logs.configure(settings)
     check_is_whole(settings)
     settings.export()
     services = connect(settings, bucket=settings_module.DEFAULT_BUCKET)
@@ -120,7 +141,9 @@ def worker(processes: int, grace: int, store: str | None, queue: str | None) -> 
         work,
         processes=processes,
         grace_s=grace,
-        ready=lambda: click.echo(f"omega works for {_shown(settings.store)}, {processes} tasks at once"),
+        ready=lambda: click.echo(
+            f"omega works for {without_secrets(settings.store)}, {processes} tasks at once"
+        ),
     )
 
 

@@ -1,20 +1,29 @@
 """The REST API as one WSGI application."""
 
+from contextlib import suppress
 from typing import Any
 
 import bottle
 
+from omega.entrypoints import logs
 from omega.entrypoints import settings as settings_module
 from omega.entrypoints.api import Omega
+from omega.entrypoints.bootstrap import connect, metered
+from omega.entrypoints.http.config import ConfigResource
 from omega.entrypoints.http.datasets import DatasetResource
 from omega.entrypoints.http.documented import pages as documented
+from omega.entrypoints.http.health import HealthResource
 from omega.entrypoints.http.jobs import JobResource
 from omega.entrypoints.http.models import ModelResource
+from omega.entrypoints.http.observing import observer
 from omega.entrypoints.http.pages import documented_routes
 from omega.entrypoints.http.routing import Request, Response, Route, build_app
 from omega.entrypoints.http.scripts import ScriptResource
+from omega.entrypoints.http.shield import Shield
 from omega.entrypoints.http.tasks import TaskResource
 from omega.entrypoints.limits import Limits
+from omega.ports.queue import QueueUnavailable
+from omega.ports.records import StoreFull, StoreUnavailable
 
 
 def routes(omega: Omega, limits: Limits) -> list[Route]:
@@ -26,22 +35,36 @@ def routes(omega: Omega, limits: Limits) -> list[Route]:
         *JobResource(omega, limits).routes(),
         *ScriptResource(omega, limits).routes(),
         *TaskResource(omega).routes(),
+        *ConfigResource(omega).routes(),
+        *HealthResource(omega).routes(),
     ]
     return documented_routes(served)
 
 
 def build(omega: Omega, limits: Limits) -> bottle.Bottle:
-    """The application on these services."""
-    return build_app(routes(omega, limits), limits=limits)
+    """The application on these services.
+
+    Raises: BadInput for hosts and origins in the settings that cannot be read.
+    """
+    allowed = omega.settings
+    shield = Shield.of(hosts=allowed.allowed_hosts, origins=allowed.allowed_origins)
+    return build_app(routes(omega, limits), limits=limits, shield=shield)
 
 
 def from_environment() -> Any:
     """The application on the settings of the environment: how a server process makes its own."""
     settings = settings_module.load()
-    omega = Omega(settings=settings)
-    # The first use imports scikit-learn, which takes a second: better now than in somebody's request.
+    logs.configure(settings)
+    meter = metered(settings)
+    omega = Omega(services=connect(settings, bucket=settings.bucket, meter=meter))
+    # The first use imports scikit-learn, which takes a second, and connects: better now than in somebody's
+    # request. What cannot be reached now may be later.
     _ = omega.models
-    return build(omega, settings.limits)
+    with suppress(QueueUnavailable, StoreUnavailable, StoreFull):
+        omega.runtime.queued()
+    app = build(omega, settings.limits)
+    app.observe = observer(meter)
+    return app
 
 
 def _ping(request: Request) -> Response:

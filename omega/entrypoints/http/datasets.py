@@ -17,7 +17,7 @@ from omega.entrypoints.formats.errors import NotAcceptable
 from omega.entrypoints.http import fields
 from omega.entrypoints.http.bodies import parse_json_object
 from omega.entrypoints.http.documented import datasets as documented
-from omega.entrypoints.http.errors import Headers
+from omega.entrypoints.http.headers import Headers
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.limits import Limits
 from omega.entrypoints.uris import resource_uri

@@ -7,20 +7,21 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from omega.entrypoints.http.documented import common, datasets, frames, jobs, models, scripts, tasks
+from omega.entrypoints.http.documented import common, datasets, frames, jobs, models, scripts, tasks, watching
 from omega.entrypoints.http.errors import PROBLEM_JSON
 from omega.entrypoints.http.operations import Answer, Content, Link, Operation, Parameter
 from omega.entrypoints.http.routing import Route
 
 Document = dict[str, Any]
 _PARAM = re.compile(r"<([a-z_]+)(?::name)?>")
-_SHARED: Final = (common, frames, datasets, models, jobs, scripts, tasks)
+_SHARED: Final = (common, frames, datasets, models, jobs, scripts, tasks, watching)
 _TAGS: Final = {
     "dataset": "Tables, values, arrays and files, kept exactly, with versions.",
     "model": "scikit-learn models: created from JSON, fitted, asked.",
     "job": "Notebooks, their runs, their results and their schedules.",
     "script": "Python modules, called in processes of their own.",
     "task": "Calls that were left to workers.",
+    "config": "The settings in force.",
     "server": "The server itself.",
     "documentation": "These pages, and what they are made from.",
 }
@@ -31,6 +32,9 @@ Every path answers with and without a slash at its end. Where there is GET there
 OPTIONS (204, with `Allow`); other methods are answered with 405 and `Allow`. A path that there is not is
 answered with 404. A body that comes with GET, to which HTTP gives no meaning (RFC 9110, 9.3.1), is read as if
 it came with POST.
+
+Requests for a host that is none of the server's (421), and those by which a page of another site would change
+something (403, 415), are refused whatever their path.
 
 Every error is `application/problem+json` (RFC 9457) and names what is at fault. Unknown query parameters and
 unknown fields of a body are refused. Requests that are not HTTP, and URLs and headers over the limits, are
@@ -113,7 +117,7 @@ def _parameters(doc: Operation) -> list[Document]:
     if doc.filters is not None:
         # Without an example pages make one up, of columns that there are not.
         made.append({**_parameter(doc.filters), "style": "form", "explode": True, "example": {}})
-    if doc.tag in ("dataset", "model", "job", "script", "task"):
+    if doc.tag in ("dataset", "model", "job", "script", "task", "config"):
         made.append({"$ref": "#/components/parameters/bucket"})
     return made
 

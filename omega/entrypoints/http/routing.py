@@ -10,6 +10,7 @@ whatever the method.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, BinaryIO, Final, cast
 
 import bottle
@@ -18,9 +19,12 @@ from attrs import field, frozen
 
 from omega.domain.errors import BadInput
 from omega.entrypoints.http import bodies
-from omega.entrypoints.http.errors import REQUEST_ID, MethodNotAllowed, RouteNotFound, answer_error, install
+from omega.entrypoints.http.errors import HttpError, MethodNotAllowed, RouteNotFound, answer_error, install
+from omega.entrypoints.http.exchange import ROUTE
+from omega.entrypoints.http.headers import REQUEST_ID
 from omega.entrypoints.http.operations import Operation
 from omega.entrypoints.http.queries import BAD_ESCAPE, parse_query, utf8
+from omega.entrypoints.http.shield import Shield
 from omega.entrypoints.limits import Limits
 
 FILTERS: Final = True
@@ -101,18 +105,23 @@ class Route:
     doc: Operation | None = field(default=None, kw_only=True, repr=False)
 
 
-def build_app(routes: Iterable[Route], *, limits: Limits | None = None) -> bottle.Bottle:
+def build_app(
+    routes: Iterable[Route], *, limits: Limits | None = None, shield: Shield | None = None
+) -> bottle.Bottle:
     """The WSGI application that answers by `routes`; every path answers with and without one trailing slash.
+
+    What the shield refuses comes to no route; without one, requests must be for loopback hosts.
 
     Raises: ValueError for two routes with one method and path, and for a path that cannot be read.
     """
-    app, limits = bottle.Bottle(), limits or Limits()
+    app, limits, shield = bottle.Bottle(), limits or Limits(), shield or Shield()
     app.max_body_bytes = limits.body_bytes  # for the server, which receives the bodies
     for path, methods in _by_path(routes):
-        app.route(_rule(path), method="ANY", callback=_callback(methods, limits))
+        app.route(_rule(path), method="ANY", callback=_callback(path, methods, limits))
     app.route("<path:re:(?s:.*)>", method="ANY", callback=_no_route)
+    app.add_hook("before_request", partial(_pass, shield))
     app.add_hook("before_request", _check_path)
-    install(app)
+    install(app, more=shield.answer_headers)
     return app
 
 
@@ -144,6 +153,17 @@ def _rule(path: str) -> str:
     return _PARAM.sub(lambda m: f"<{m[1]}:re:{'(?s:.+?)' if m[2] else '[^/]+'}>", path) + "<:re:/?>"
 
 
+def _pass(shield: Shield) -> None:
+    """Let the request come in, or answer it here, whatever its path."""
+    environ = bottle.request.environ
+    try:
+        shield.check(environ)
+    except HttpError as error:
+        raise _problem(error) from None
+    if (allowed := shield.preflight(environ)) is not None:
+        raise bottle.HTTPResponse(status=204, headers=list(allowed))
+
+
 def _check_path() -> None:
     """Refuse what is not percent-encoded UTF-8, before bottle drops the odd bytes without a word."""
     environ = bottle.request.environ
@@ -161,13 +181,13 @@ def _check_path() -> None:
 # calls
 
 
-def _callback(methods: Mapping[str, Route], limits: Limits) -> Callable[..., Any]:
+def _callback(template: str, methods: Mapping[str, Route], limits: Limits) -> Callable[..., Any]:
     verbs = {method for method, route in methods.items() if not route.internal} | {"OPTIONS"}
     allow = ", ".join(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))
 
     def call(**path: str) -> Any:
         environ = bottle.request.environ
-        method = environ["REQUEST_METHOD"]
+        method, environ[ROUTE] = environ["REQUEST_METHOD"], template
         route = methods.get("GET" if method == "HEAD" and "HEAD" not in methods else method)
         try:
             if route is not None:

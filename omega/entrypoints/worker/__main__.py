@@ -4,8 +4,8 @@ input."""
 import sys
 
 from omega.domain.errors import OmegaError
-from omega.entrypoints import settings
-from omega.entrypoints.bootstrap import connect
+from omega.entrypoints import logs, settings
+from omega.entrypoints.bootstrap import connect, metered
 from omega.entrypoints.settings import DEFAULT_BUCKET
 from omega.entrypoints.worker.supervisor import supervise
 from omega.ports.queue import QueueUnavailable
@@ -16,7 +16,11 @@ def main() -> None:
     """Work for the parent process."""
     processes, grace_s = sys.argv[1:]
     try:
-        services = connect(settings.load(), bucket=DEFAULT_BUCKET)
+        found = settings.load()
+        logs.configure(found)
+        # A server's own worker, on whose page of figures its tasks are.
+        meter = metered(found) if found.figures_path else None
+        services = connect(found, bucket=DEFAULT_BUCKET, meter=meter)
         services.check_key()
     except (OmegaError, StoreUnavailable, StoreFull, QueueUnavailable) as error:
         sys.exit(f"cannot start the worker: {error}")

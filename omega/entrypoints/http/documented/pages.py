@@ -50,7 +50,7 @@ ASSET: Final = Operation(
         Parameter(
             "file",
             "path",
-            {"type": "string", "pattern": "^[A-Za-z0-9._-]+$"},
+            {"type": "string", "minLength": 1},
             "A file of the documentation pages.",
             "pages.css",
         ),
