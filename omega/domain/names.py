@@ -92,6 +92,17 @@ def check_bucket(name: str) -> str:
     return name
 
 
+def check_user(name: str) -> str:
+    """`name`, if it is a legal name for a user: as for a bucket, and all of it printable.
+
+    Raises: BadInput.
+    """
+    _check(name, what="user name")
+    if "/" in name or not name.isprintable() or name != name.strip():
+        raise BadInput(f"illegal user name {name!r}: it may not hold '/', nor blanks at its ends")
+    return name
+
+
 def is_hidden(name: str) -> bool:
     """Whether lists leave this name out."""
     return name.startswith((".", "_"))

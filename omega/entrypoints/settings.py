@@ -5,6 +5,7 @@ the environment.
 = "file:///data/omega"`).
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -21,6 +22,11 @@ from omega.entrypoints.limits import Limits
 
 DEFAULT_BUCKET: Final = "store"
 _PREFIX: Final = "OMEGA_"
+#: The access rules, separated by semicolons.
+FILTER: Final = "OMEGA_RESTAPI_FILTER"
+#: How a server tells its processes the rules that are in force: a rule may hold a semicolon, and a line of a
+#: file any text.
+_RULES: Final = "OMEGA_RESTAPI_RULES"
 _MEMORY: Final = ("memory://", "memory:")
 #: The whole numbers that can be set, by the name of the setting (in `omega.toml`; in the environment with
 #: `OMEGA_` and in capitals): where `Settings` has them.
@@ -47,8 +53,8 @@ class Settings:
     all processes that it starts. `model_cache_bytes` bounds the models that a process keeps loaded,
     `model_cells` the numbers that an estimator may be made to allocate and a sparse answer may hold,
     `result_bytes` the answer of a task. A task may take `task_timeout_s` seconds; its result is kept for
-    `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` is
-    OMEGA_RESTAPI_FILTER, as it was given.
+    `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` are those
+    of OMEGA_RESTAPI_FILTER, as they were given; `None` where it is not set.
     """
 
     home: Path
@@ -64,7 +70,7 @@ class Settings:
     task_memory_bytes: int = 4 << 30
     task_lease_s: int = 10
     task_retention_s: int = 86_400
-    access_rules: str | None = None
+    access_rules: tuple[str, ...] | None = None
 
     @property
     def store_in_memory(self) -> bool:
@@ -105,13 +111,16 @@ class Settings:
             "OMEGA_QUEUE": self.queue,
             "OMEGA_BUCKET": self.bucket,
         }
+        if self.access_rules is not None:
+            texts[_RULES] = json.dumps(self.access_rules)
         return texts | {_variable(name): str(attrgetter(place)(self)) for name, place in _NUMBERS.items()}
 
     def within_a_task(self, bucket: str) -> dict[str, str]:
         """The environment of code that a task runs: it is in the task's bucket, and carries out in its own
         process what it asks for, since the worker that it might wait for may be the one that waits for it.
         """
-        return attrs.evolve(self, bucket=bucket, queue=_MEMORY[0]).environment()
+        own = attrs.evolve(self, bucket=bucket, queue=_MEMORY[0], access_rules=None)
+        return own.environment()
 
     def export(self) -> None:
         """Put these settings into this process's environment, for child processes too."""
@@ -145,7 +154,7 @@ def load(
         store=store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri(),
         limits=limits,
         bucket=environ.get("OMEGA_BUCKET") or DEFAULT_BUCKET,
-        access_rules=environ.get("OMEGA_RESTAPI_FILTER"),
+        access_rules=_access_rules(environ),
         **own,
     )
     if settings.store_in_memory:
@@ -156,6 +165,13 @@ def load(
     # By default a file beside the records: whoever finds the store finds the queue.
     beside = f"sqlite://{quote(str((settings.store_path or home) / 'queue.sqlite'))}"
     return attrs.evolve(settings, queue=given or beside, queue_given=given is not None)
+
+
+def _access_rules(environ: Mapping[str, str]) -> tuple[str, ...] | None:
+    if (text := environ.get(_RULES)) is not None:
+        return tuple(json.loads(text))
+    text = environ.get(FILTER)
+    return None if text is None else tuple(text.split(";"))
 
 
 def _variable(name: str) -> str:

@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from omega.domain import errors as domain
 from omega.entrypoints.formats import errors as formats
-from omega.ports import blobs, frames, models, notebooks, queue, records, scripts
+from omega.ports import blobs, frames, keys, models, notebooks, queue, records, scripts
 
 _log = logging.getLogger("omega.http")
 
@@ -58,6 +58,12 @@ class RequestTimeout(HttpError):
     status = HTTPStatus.REQUEST_TIMEOUT
 
 
+class TooManyAttempts(HttpError):
+    """Somebody was wrong too often; `Retry-After` says when to try again (RFC 6585, 4)."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
 class UnsupportedContentEncoding(HttpError):
     """The body is compressed."""
 
@@ -99,6 +105,11 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     domain.BadInput: _BAD_REQUEST,
     domain.TooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     domain.NotFound: Answer(HTTPStatus.NOT_FOUND),
+    domain.Unauthorized: Answer(
+        HTTPStatus.UNAUTHORIZED,
+        headers=(("WWW-Authenticate", 'Bearer realm="omega", ApiKey realm="omega"'),),
+    ),
+    domain.Forbidden: Answer(HTTPStatus.FORBIDDEN),
     domain.Conflict: _CONFLICT,
     domain.AlreadyExists: _CONFLICT,
     domain.NotFitted: _CONFLICT,
@@ -127,6 +138,7 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     records.StoreFull: Answer(
         HTTPStatus.INSUFFICIENT_STORAGE, words=_always("The store has no room left; nothing was changed.")
     ),
+    keys.KeyNotFound: _BUG,
     blobs.BlobNotFound: _DAMAGED,
     blobs.BlobExists: _BUG,
     frames.SegmentNotFound: _DAMAGED,
