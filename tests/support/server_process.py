@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -89,9 +90,16 @@ class ServerProcess(ABC):
     def kill(self) -> None:
         """End it and its children at once, as a power cut does."""
         assert self._process is not None
+        # Frozen first, so that it starts no more children; they hold its memory until they are gone.
+        self._process.send_signal(signal.SIGSTOP)
+        children = self._children()
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._process = None
+        deadline = time.monotonic() + READY_WITHIN_S
+        while any(_is_alive(child) for child in children):
+            assert time.monotonic() < deadline, f"children of the server do not end: {children}"
+            time.sleep(0.02)
 
     def freeze(self) -> None:
         """Let it keep its connections and say nothing more."""
@@ -114,7 +122,20 @@ class ServerProcess(ABC):
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
+        for child in self._children():
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
+        self._process.send_signal(number)
+
+    def _children(self) -> list[int]:
+        assert self._process is not None
         pid = self._process.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            os.kill(int(child), number)
-        os.kill(pid, number)
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
