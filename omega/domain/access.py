@@ -8,7 +8,7 @@ shut for all others. See docs/adr/0017.
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from omega.domain.errors import Forbidden
 from omega.domain.names import JOB, NOTEBOOK_SUFFIX
@@ -155,7 +155,7 @@ class Gate:
             return self
         right = Right(self.resource, name, action)
         demand(self.access, right, bucket=self.bucket)
-        return evolve(self, granted=right)
+        return Gate(self.resource, self.bucket, self.access, right)
 
     def check(self, name: str, *, listed: bool = False) -> None:
         """Nothing, if the gate is open for what is called `name`; or, with `listed`, for a list that shows

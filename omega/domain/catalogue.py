@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, field, frozen
 
 from omega.domain.access import Gate
 from omega.domain.errors import BadInput, Corrupt, NotFound, PreconditionFailed
@@ -93,7 +93,9 @@ class Catalogue:
         Raises: Forbidden.
         """
         gate = self.gate.opened(action, name)
-        return self if gate is self.gate else evolve(self, gate=gate)
+        if gate is self.gate:
+            return self
+        return Catalogue(self.records, self.clock, self.ids, self.resource, self.bucket, gate)
 
     def head(self, name: str) -> Head:
         """The object called `name`.

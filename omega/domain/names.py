@@ -10,6 +10,7 @@ A selection and a version may stand together, in either order.
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -86,6 +87,12 @@ def check_bucket(name: str) -> str:
 
     Raises: BadInput.
     """
+    return _legal_bucket(name)
+
+
+@lru_cache(maxsize=1024)
+def _legal_bucket(name: str) -> str:
+    # Each request has one, and nearly always the same.
     _check(name, what="bucket name")
     if "/" in name:
         raise BadInput(f"illegal bucket name {name!r}: it may not hold '/'")

@@ -101,9 +101,11 @@ class Omega:
     def __getitem__(self, bucket: str) -> "Omega":
         return Omega(services=self._services.within(bucket))
 
-    def as_(self, access: Access) -> "Omega":
-        """The same with these rights. Without, Python has those of the store's owner: everything."""
-        return Omega(services=self._services.as_(access))
+    def as_(self, access: Access, *, bucket: str | None = None) -> "Omega":
+        """The same with these rights, in another bucket if one is given. Python itself has the rights of the
+        store's owner: all.
+        """
+        return Omega(services=self._services.as_(access, self.bucket if bucket is None else bucket))
 
     def __enter__(self) -> "Omega":
         return self

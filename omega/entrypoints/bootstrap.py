@@ -59,8 +59,8 @@ if TYPE_CHECKING:
 
 @frozen(slots=False)
 class Services:
-    """The domain's services for one bucket and one caller, and the same for another bucket (`within`) or
-    another caller (`as_`) of the same stores.
+    """The domain's services for one bucket and one caller, and the same for another bucket (`within`), or for
+    another caller in some bucket (`as_`), of the same stores.
 
     `remote` says that somebody chose a queue, so that calls that take long are left to workers.
 
@@ -73,7 +73,7 @@ class Services:
     bucket: str
     remote: bool
     within: Callable[[str], "Services"]
-    as_: Callable[[Access], "Services"]
+    as_: Callable[[Access, str], "Services"]
     close: Callable[[], None]
     _make_models: Callable[[], ModelService] = field(alias="make_models", repr=False)
     _make_jobs: Callable[[], JobService] = field(alias="make_jobs", repr=False)
@@ -247,7 +247,7 @@ def connect(settings: Settings, *, bucket: str) -> Services:
             bucket,
             remote,
             lambda other: within(other, access),
-            lambda other: within(bucket, other),
+            lambda other, its: within(its, other),
             close,
             make_work=work,
             **makers,
@@ -263,7 +263,7 @@ def _work(
     inputs: InputStore,
     clock: Clock,
     ids: Ids,
-    within: Callable[[str], Services],
+    within: Callable[[str, Access], Services],
     left_by: Callable[[Task], Answer | None],
 ) -> Work:
     from omega.adapters.huey_queue.queue import UnusableQueueURL, open_queue
@@ -293,7 +293,7 @@ def _work(
     def perform(task: Task, run: Attempt) -> Answer:
         # Whatever the task was checked for when it was submitted, and nothing else, can be reached by it.
         rights = Only(task.bucket, task.call.rights)
-        return actions.perform(within(task.bucket).as_(rights), inputs, task, run)
+        return actions.perform(within(task.bucket, rights), inputs, task, run)
 
     return Work(
         leases=leases,

@@ -169,7 +169,10 @@ def load(
 
 def _access_rules(environ: Mapping[str, str]) -> tuple[str, ...] | None:
     if (text := environ.get(_RULES)) is not None:
-        return tuple(json.loads(text))
+        try:
+            return tuple(map(str, json.loads(text)))
+        except (ValueError, TypeError):
+            raise BadInput(f"{_RULES} is set by omega itself: set {FILTER} for access rules") from None
     text = environ.get(FILTER)
     return None if text is None else tuple(text.split(";"))
 

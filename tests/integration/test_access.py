@@ -1,25 +1,16 @@
-"""Rules and keys as a person uses them: two servers on one store, and `om` beside them."""
+"""Rules and keys as a person uses them: two servers on one store, and the owner's Python beside them."""
 
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.served import OM, Server, environment, start
+from omega import Omega
+from omega.domain.keys import KeyService
+from tests.support.server import Server, start
 
 BODY = {"data": {"x": [1, 2, 3], "y": [2, 4, 6]}}
 RULES = ["model/m/.*", "dataset/(d|a;b)/.*"]
-
-
-def om(home: Path, *arguments: str) -> Any:
-    done = subprocess.run(
-        [OM, *arguments, "--json"], env=environment(home), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +19,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def servers(home: Path) -> Iterator[tuple[Server, Server]]:
+def keys(home: Path) -> Iterator[KeyService]:
+    with Omega(home=home, store=(home / "store").as_uri()) as omega:
+        yield omega.keys
+
+
+@pytest.fixture(scope="module")
+def servers(home: Path, keys: KeyService) -> Iterator[tuple[Server, Server]]:
     """One with rules, from its command line and a file, and a worker; one on an address of all networks,
     which it may have since keys are needed.
     """
     (home / "rules.txt").write_text("# more\n\nmodel//create\n(script)s/(a+)+$/run # slow, elsewhere\n")
     one = start(home, *RULES, "--rules", str(home / "rules.txt"), "--processes", "1")
     try:
-        om(home, "auth", "add", "first")
+        keys.add("first")
         other = start(home, "--host", "0.0.0.0", "--no-worker")
         try:
-            om(home, "auth", "disable")
+            keys.disable()
             yield one, other
         finally:
             other.stop()
@@ -46,7 +43,7 @@ def servers(home: Path) -> Iterator[tuple[Server, Server]]:
         one.stop()
 
 
-def test_rules_hold_in_the_process_that_serves(servers, home):
+def test_rules_hold_in_the_process_that_serves(servers, keys):
     one, other = servers
     assert one.put("/dataset/d/", json=BODY).status_code == 202
     assert one.put("/dataset/a;b/", json=BODY).status_code == 202
@@ -59,7 +56,7 @@ def test_rules_hold_in_the_process_that_serves(servers, home):
     assert one.get(f"/script/{'a' * 2000}!").status_code == 400
 
 
-def test_a_worker_does_what_the_call_was_allowed(servers, home):
+def test_a_worker_does_what_the_call_was_allowed(servers, keys):
     one, other = servers
     created = one.post("/model/", json={"name": "m", "pipeline": [["LinearRegression", {}]]})
     assert created.status_code == 201
@@ -77,36 +74,33 @@ def test_a_worker_does_what_the_call_was_allowed(servers, home):
     assert left.json()["task_id"] in listed
 
 
-def test_a_key_is_needed_at_once_and_fails_at_once_in_every_process(servers, home):
+def test_a_key_is_needed_at_once_and_fails_at_once_in_every_process(servers, keys):
     assert [server.get("/dataset/d").status_code for server in servers] == [200, 200]
-    made = om(home, "auth", "add", "alice", "--rule", "dataset/.*/.*", "--expires", "30d")
-    auth = lambda request: request.headers.update(Authorization=f"ApiKey alice:{made['key']}") or request  # noqa: E731
+    _, key = keys.add("alice", rules=["dataset/.*/.*"])
+    auth = lambda request: request.headers.update(Authorization=f"ApiKey alice:{key}") or request  # noqa: E731
     assert [server.get("/dataset/d").status_code for server in servers] == [401, 401]
     assert [server.get("/dataset/d", auth=auth).status_code for server in servers] == [200, 200]
     assert [server.get("/dataset/", auth=auth).status_code for server in servers] == [403, 200]
     assert [server.get("/model/m/", auth=auth).status_code for server in servers] == [403, 403]
     assert [server.get("/ping").status_code for server in servers] == [200, 200]
-    listed = om(home, "auth", "list")
-    assert listed["needed"] is True
-    assert made["key"] not in json.dumps(listed)
-    om(home, "auth", "remove", "alice")
+    keys.remove("alice")
     assert [server.get("/dataset/d", auth=auth).status_code for server in servers] == [401, 401]
-    om(home, "auth", "remove", "first")
+    keys.remove("first")
     assert [server.get("/dataset/d").status_code for server in servers] == [401, 401]
-    om(home, "auth", "disable")
+    keys.disable()
     assert [server.get("/dataset/d").status_code for server in servers] == [200, 200]
 
 
-def test_neither_keys_nor_what_was_wrong_is_in_the_log(servers, home):
+def test_neither_keys_nor_what_was_wrong_is_in_the_log(servers, keys):
     one, _ = servers
-    made = om(home, "auth", "add", "bob")
+    _, key = keys.add("bob")
     for _ in range(12):
-        answer = one.get("/dataset/d", headers={"Authorization": f"ApiKey bob:{made['key']}x"})
+        answer = one.get("/dataset/d", headers={"Authorization": f"ApiKey bob:{key}x"})
     assert answer.status_code == 429
     assert 1 <= int(answer.headers["Retry-After"]) <= 61
-    ok = one.get("/dataset/d", headers={"Authorization": f"Bearer {made['key']}"})
+    ok = one.get("/dataset/d", headers={"Authorization": f"Bearer {key}"})
     assert ok.status_code == 200
-    om(home, "auth", "disable")
+    keys.disable()
     log = one.log.read_text()
     assert "a key for user 'bob' is not valid" in log
-    assert made["key"] not in log
+    assert key not in log

@@ -24,7 +24,7 @@ def asked(request: Request, omega: Omega) -> Omega:
 
     Raises: BadInput for an illegal bucket name.
     """
-    return omega[request.bucket].as_(request.caller.access)
+    return omega.as_(request.caller.access, bucket=request.bucket)
 
 
 def whole_number(request: Request, name: str, *, default: int | None = None, least: int = 0) -> int | None:

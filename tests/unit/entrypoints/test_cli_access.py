@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from omega.domain.errors import BadInput
 from omega.entrypoints.cli.main import main
 from omega.entrypoints.settings import Settings, load
 
@@ -123,6 +124,12 @@ def test_an_address_of_others_takes_keys(serve, om):
     om("auth", "disable")
     serve("--host", "0.0.0.0", code=1)
     serve("--host", "0.0.0.0", "--store", "memory://", code=1)
+
+
+@pytest.mark.parametrize("text", ["", "model", "1", "null"])
+def test_what_is_not_for_people_to_set_opens_nothing(tmp_path, text):
+    with pytest.raises(BadInput, match="set OMEGA_RESTAPI_FILTER"):
+        load(home=tmp_path, environ={"OMEGA_RESTAPI_RULES": text})
 
 
 # om rules check
