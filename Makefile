@@ -55,12 +55,14 @@ unit: $(VENV)/.dev
 	@touch $@
 
 # The README's commands are run as printed, and some of them are curl's; queues are tested on servers that the
-# tests start, exported notebooks in a real browser. Debian starts one of its own with each package, but not at runlevel 1.
+# tests start, exported notebooks in a real browser, the units in deploy/ with systemd's own check. Debian starts
+# one of its own with each package, but not at runlevel 1.
 integration: $(VENV)/.dev .mongo/.installed
 	@missing=; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
 	  missing="$$missing postgresql"; \
 	test -z "$$missing" || { apt-get update -q && \

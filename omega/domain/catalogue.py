@@ -106,7 +106,7 @@ class Catalogue:
             record = self.records.read(self._key(name))
         except RecordNotFound as error:
             raise self._not_found(name) from error
-        return _head(record)
+        return head_of(record)
 
     def peek(self, name: str) -> Head | None:
         """The object called `name`, or `None`.
@@ -159,7 +159,7 @@ class Catalogue:
             "payload": draft.payload,
             "attributes": draft.attributes,
         }
-        record = self.records.write(_version_key(uid, number, tip), value=value, expected=None)
+        record = self.records.write(version_key(uid, number, tip), value=value, expected=None)
         head = {
             "uid": uid,
             "created": created.isoformat(),
@@ -175,7 +175,7 @@ class Catalogue:
             if isinstance(error, StoreFull):
                 raise
             raise Raced(name) from error
-        return self._version(name, _head(swung), number, record)
+        return self._version(name, head_of(swung), number, record)
 
     def made_by(self, head: Head, call: str, *, since: datetime) -> Version | None:
         """The version of the object that the call with this id has made, if it has: its payload says so under
@@ -243,7 +243,7 @@ class Catalogue:
         tip: str | None = head.tip
         for number in range(head.version, 0, -1):
             try:
-                record = self.records.read(_version_key(head.uid, number, str(tip)))
+                record = self.records.read(version_key(head.uid, number, str(tip)))
             except (RecordNotFound, StoreUnavailable):
                 break
             tip = record.value["parent"]
@@ -304,13 +304,14 @@ class Catalogue:
         return self._shelf(hidden=is_hidden(name)) + name
 
     def _scan(self, prefix: str) -> Iterator[Record]:
-        offset = 0
-        while records := self.records.page(prefix, offset=offset, limit=_SCAN).records:
-            yield from records
-            offset += len(records)
+        offset, total = 0, 1
+        while offset < total:
+            page = self.records.page(prefix, offset=offset, limit=_SCAN)
+            yield from page.records
+            offset, total = offset + _SCAN, page.total
 
     def _listed(self, record: Record) -> Metadata:
-        head, value = _head(record), record.value
+        head, value = head_of(record), record.value
         name = record.key.split("/", 4)[4]
         return Metadata(
             name=name,
@@ -324,7 +325,7 @@ class Catalogue:
 
     def _read_version(self, head: Head, number: int, tip: str) -> Record:
         try:
-            return self.records.read(_version_key(head.uid, number, tip))
+            return self.records.read(version_key(head.uid, number, tip))
         except RecordNotFound as error:
             # The head may have been dropped or swung and its history removed since it was read.
             name = head.key.split("/", 4)[4]
@@ -364,7 +365,8 @@ class Catalogue:
         return Version(metadata, head.uid, tip, value["payload"], value["parent"])
 
 
-def _head(record: Record) -> Head:
+def head_of(record: Record) -> Head:
+    """The object that a head record is of."""
     value: Mapping[str, Any] = record.value
     return Head(
         key=record.key,
@@ -376,5 +378,6 @@ def _head(record: Record) -> Head:
     )
 
 
-def _version_key(uid: str, number: int, tip: str) -> str:
+def version_key(uid: str, number: int, tip: str) -> str:
+    """Where the record of a version is."""
     return f"version/{uid}/{number:012d}/{tip}"

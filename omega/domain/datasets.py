@@ -1,7 +1,7 @@
 """Datasets: what users put and get under a name."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -99,8 +99,8 @@ class DatasetService:
     def open(self, reference: Reference, query: Query = EVERYTHING) -> Reading:
         """Begin to read a version of a dataset.
 
-        Raises: NotFound, BadInput (unknown column or operator, a query on what is not a frame); while the
-        content is consumed, Corrupt.
+        Raises: NotFound, BadInput (unknown column or operator, a query on what is not a frame); Corrupt, of
+        what is damaged after the first segment or MiB while the content is consumed.
         """
         _check_page(query)
         allowed = self.catalogue.allow("get", reference.name)
@@ -134,9 +134,9 @@ class DatasetService:
             if reference.columns is not None or not query.is_everything:
                 raise BadInput(f"{of} is {kind}: only frames have columns and rows to select")
             payload = Payload(**version.payload["content"])
-            return Reading(
-                version.metadata, chunks=self._guarded(version, lambda: self.payloads.read(payload, of=of))
-            )
+            chunks = self._guarded(version, lambda: self.payloads.read(payload, of=of))
+            # Damage of a small payload shows before anything is answered.
+            return Reading(version.metadata, chunks=chain(list(islice(chunks, 1)), chunks))
         return self._open_frame(version, reference, query)
 
     def _open_frame(self, version: Version, reference: Reference, query: Query) -> Reading:

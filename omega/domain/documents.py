@@ -6,7 +6,7 @@ from typing import Any, Final
 from attrs import asdict, field, frozen
 
 from omega.domain.access import LIST
-from omega.domain.catalogue import Catalogue, Draft, Raced, Version
+from omega.domain.catalogue import Catalogue, Draft, Head, Raced, Version
 from omega.domain.errors import Conflict, Corrupt, NotFound, OmegaError
 from omega.domain.metadata import ALWAYS, JSONObject, Listing, Metadata, Precondition
 from omega.domain.names import Reference
@@ -52,12 +52,14 @@ class Documents:
         Raises: PreconditionFailed; Conflict, when too many others do the same.
         """
         allowed = self.catalogue.allow("put", name)
-        allowed.check(name, allowed.peek(name), precondition)
+        base = allowed.peek(name)
+        allowed.check(name, base, precondition)
         payload = self.payloads.write([content])
         draft = Draft(self.kind, {"content": asdict(payload)}, attributes or {})
         for _ in range(_ATTEMPTS):
             with suppress(Raced):
-                return self._commit(allowed, name, draft, precondition)
+                return self._commit(allowed, name, draft, base, precondition)
+            base = allowed.peek(name)
         self._discard(draft)
         raise Conflict(f"{self.catalogue.resource} {name!r} is being changed by too many others at once")
 
@@ -98,9 +100,10 @@ class Documents:
         dropped = self.catalogue.allow("delete", name).drop(name, precondition=precondition)
         self.payloads.remove({payload["content"]["id"] for payload in dropped})
 
-    def _commit(self, allowed: Catalogue, name: str, draft: Draft, precondition: Precondition) -> Metadata:
+    def _commit(
+        self, allowed: Catalogue, name: str, draft: Draft, base: Head | None, precondition: Precondition
+    ) -> Metadata:
         try:
-            base = allowed.peek(name)
             return allowed.commit(name, draft, base=base, precondition=precondition).metadata
         except (OmegaError, StoreFull, ValueError):
             # After any other error the commit may have happened: the content stays, at worst as an orphan.

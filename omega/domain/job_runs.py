@@ -184,7 +184,6 @@ class JobRuns:
 
         Raises: BadInput for a task that goes on.
         """
-        self.gate.check(run.job)
         if run.status == RUNNING and run.task is not None:
             raise BadInput(f"run {run.key} of job {run.job!r} goes on: cancel its task first")
         self.give_up(run)

@@ -205,8 +205,8 @@ class ModelService:
         raise self._contended(name, None)
 
     def _ask(self, reference: Reference, x: Any, y: Any, action: str) -> Answer:
-        version = self.catalogue.version(reference)
-        model, contract = self._load(version), version.metadata.attributes
+        version, model = self._opened(reference)
+        contract = version.metadata.attributes
         features_x, features_y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
         features.same_length(features_x, features_y)
         table = features.fitted_order(features_x, contract) if contract["fitted"] else features_x.table
@@ -309,12 +309,26 @@ class ModelService:
         payload = self.payloads.write([content])
         return {"content": asdict(payload), "signature": self.signer.sign(content), "definition": definition}
 
+    def _opened(self, reference: Reference) -> tuple[Version, Any]:
+        """A version and its model, as `_load`. Of the last version, which is the one asked for most, the head
+        alone is read once the rest is in the cache.
+        """
+        head = self.catalogue.head(reference.name)
+        if not reference.back and reference.at in (None, head.version):
+            kept: tuple[Version, Any] | None = self.cache.get(head.tip)
+            if kept is not None:
+                return kept
+        version = self.catalogue.version_of(head, reference)
+        return version, self._load(version)
+
     def _load(self, version: Version) -> Any:
         """The model of a version, shared with other callers: not to be changed."""
-        model = self.cache.get(version.tip)
-        if model is None:
-            model = self._read(version)
-            self.cache.put(version.tip, model, size_bytes=version.payload["content"]["size_bytes"])
+        kept = self.cache.get(version.tip)
+        if kept is not None:
+            return kept[1]
+        model = self._read(version)
+        # Neither is ever changed: a tip belongs to one version for good.
+        self.cache.put(version.tip, (version, model), size_bytes=version.payload["content"]["size_bytes"])
         return model
 
     def _read(self, version: Version) -> Any:

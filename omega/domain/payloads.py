@@ -9,7 +9,7 @@ from hashlib import sha256
 from attrs import frozen
 
 from omega.domain.errors import Corrupt
-from omega.ports.blobs import BlobNotFound, BlobStore
+from omega.ports.blobs import BlobDamaged, BlobNotFound, BlobStore
 from omega.ports.ids import Ids
 from omega.ports.records import StoreFull, StoreUnavailable
 
@@ -46,28 +46,35 @@ class Payloads:
     def read(self, payload: Payload, *, of: str) -> Iterator[bytes]:
         """The payload's chunks, in order; `of` names the object in errors.
 
-        Raises: Corrupt, at the call when the payload is missing, after the last chunk when its bytes are not
-        those that were written: what was read before the end is not to be trusted until the end is reached.
+        Raises: Corrupt, at the call when the payload is missing, instead of the last chunk when its bytes are
+        not those that were written: what was read before the end is not to be trusted until the end is
+        reached.
         """
         try:
             chunks = self.blobs.read(payload.id)
         except BlobNotFound as error:
-            raise Corrupt(f"{of} is damaged: its content is missing") from error
+            raise Corrupt(f"{of} is damaged: its content ({payload.id}) is missing") from error
+        except BlobDamaged as error:
+            raise Corrupt(f"{of} is damaged: parts of its content ({payload.id}) are missing") from error
         return _checked(chunks, payload, of)
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Remove payloads that nothing points to any more. One that cannot be removed now is left as an
-        orphan: nothing is lost by it.
+        """Remove payloads that nothing points to any more. When the store is out of reach the rest is left as
+        orphans: nothing is lost by it, and nobody waits for each.
         """
-        for id in ids:
-            with suppress(StoreUnavailable, StoreFull):
+        with suppress(StoreUnavailable, StoreFull):
+            for id in ids:
                 self.blobs.remove(id)
 
 
 def _checked(chunks: Iterator[bytes], payload: Payload, of: str) -> Iterator[bytes]:
-    digest = sha256()
+    digest, held = sha256(), b""
     for chunk in chunks:
         digest.update(chunk)
-        yield chunk
+        if held:
+            yield held
+        held = chunk
     if digest.hexdigest() != payload.sha256:
-        raise Corrupt(f"{of} is damaged: its content is not what was written")
+        raise Corrupt(f"{of} is damaged: its content ({payload.id}) is not what was written")
+    if held:
+        yield held

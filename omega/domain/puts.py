@@ -1,6 +1,6 @@
 """One write to a dataset, from the decision what is to be stored to the commit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -202,6 +202,14 @@ class PayloadIds:
 
     contents: frozenset[str]
     segments: frozenset[str]
+
+
+def payloads_in(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The places of all that a version's payload points to: each with `id`, `size_bytes` and `sha256`."""
+    for part in (payload.get("content"), payload.get("schema")):
+        if isinstance(part, Mapping):
+            yield part
+    yield from payload.get("segments", ())
 
 
 def payload_ids(payloads: Iterable[Mapping[str, Any]]) -> PayloadIds:

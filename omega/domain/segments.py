@@ -125,11 +125,11 @@ class Segments:
     def remove(self, ids: Iterable[str]) -> None:
         """Remove segments that nothing points to any more.
 
-        What cannot be removed now is left as an orphan: nothing is lost by it.
+        When the store is out of reach the rest is left as orphans: nothing is lost by it, and nobody waits
+        for each.
         """
-        for id in sorted(ids):
-            with suppress(StoreUnavailable, StoreFull):
-                self.frames.remove([id])
+        with suppress(StoreUnavailable, StoreFull):
+            self.frames.remove(sorted(ids))
 
 
 def _mergeable(segments: Sequence[Mapping[str, Any]]) -> int:

@@ -1,7 +1,8 @@
 """The composition root: the only module that names adapters."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,15 @@ from attrs import evolve, field, frozen
 from omega.adapters.arrow_frames.frames import ArrowFrameStore
 from omega.adapters.embedded.blobs import DirectoryBlobStore
 from omega.adapters.embedded.records import SqliteRecordStore
+from omega.adapters.embedded.upkeep import DirectoryUpkeep, SqliteUpkeep
 from omega.adapters.key_store.keys import RecordKeyStore, RecordKeySwitch
 from omega.adapters.memory.blobs import MemoryBlobStore
 from omega.adapters.memory.cache import LruCache
 from omega.adapters.memory.records import MemoryRecordStore
+from omega.adapters.memory.upkeep import MemoryUpkeep
 from omega.adapters.system.clock import SystemClock
 from omega.adapters.system.ids import TimeOrderedIds
-from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_or_create_key
+from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_key, load_or_create_key
 from omega.domain.access import OWNER, Access, Gate, Only
 from omega.domain.catalogue import Catalogue
 from omega.domain.datasets import DatasetService
@@ -44,14 +47,17 @@ from omega.domain.tasks import (
     TaskService,
     Workers,
 )
+from omega.domain.trust import Trust
 from omega.entrypoints import actions
 from omega.entrypoints.settings import Settings
 from omega.entrypoints.work import Attempt, Work
-from omega.ports.blobs import BlobStore
+from omega.ports.blobs import DatedBlobStore
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
 from omega.ports.models import ModelCodec, ModelExecutor
-from omega.ports.records import RecordStore
+from omega.ports.records import RecordStore, WalkableRecordStore
+from omega.ports.signer import Signer
+from omega.ports.upkeep import StoreUpkeep
 
 if TYPE_CHECKING:
     from omega.domain.keys import Callers, KeyService
@@ -62,7 +68,9 @@ class Services:
     """The domain's services for one bucket and one caller, and the same for another bucket (`within`), or for
     another caller in some bucket (`as_`), of the same stores.
 
-    `remote` says that somebody chose a queue, so that calls that take long are left to workers.
+    `remote` says that somebody chose a queue, so that calls that take long are left to workers. `check_key`
+    raises BadInput where the store's models are signed with another key than this machine has; so does the
+    first use of `models`. `adopt_key` makes this machine's key that of the store.
 
     What takes long to import, or connects to a server, is put together at first use: `om datasets` need not
     wait for scikit-learn, nor have a queue.
@@ -74,6 +82,8 @@ class Services:
     remote: bool
     within: Callable[[str], "Services"]
     as_: Callable[[Access, str], "Services"]
+    check_key: Callable[[], None]
+    adopt_key: Callable[[], None]
     close: Callable[[], None]
     _make_models: Callable[[], ModelService] = field(alias="make_models", repr=False)
     _make_jobs: Callable[[], JobService] = field(alias="make_jobs", repr=False)
@@ -126,21 +136,24 @@ class Services:
 
 @frozen
 class _Stores:
-    records: RecordStore
-    blobs: BlobStore
+    records: WalkableRecordStore
+    blobs: DatedBlobStore
+    upkeep: tuple[StoreUpkeep, ...]
     signing_key: bytes = field(repr=False)
     close: Callable[[], None]
 
 
 def _stores(settings: Settings) -> _Stores:
     if settings.store_in_memory:
-        return _Stores(MemoryRecordStore(), MemoryBlobStore(), secrets.token_bytes(32), lambda: None)
+        key = secrets.token_bytes(32)
+        return _Stores(MemoryRecordStore(), MemoryBlobStore(), (MemoryUpkeep(),), key, lambda: None)
     if settings.store_in_mongodb:
         return _mongodb(settings)
     path = settings.store_path
     assert path is not None
-    records = SqliteRecordStore(path / "records.sqlite")
-    return _Stores(records, DirectoryBlobStore(path / "blobs"), _signing_key(settings), records.close)
+    records, blobs = SqliteRecordStore(path / "records.sqlite"), DirectoryBlobStore(path / "blobs")
+    upkeep = SqliteUpkeep(path / "records.sqlite"), DirectoryUpkeep(path / "blobs")
+    return _Stores(records, blobs, upkeep, _signing_key(settings), records.close)
 
 
 def _mongodb(settings: Settings) -> _Stores:
@@ -148,18 +161,46 @@ def _mongodb(settings: Settings) -> _Stores:
     from omega.adapters.mongo.database import UnusableStoreURL
     from omega.adapters.mongo.database import connect as connect_database
     from omega.adapters.mongo.records import MongoRecordStore
+    from omega.adapters.mongo.upkeep import MongoUpkeep
 
     try:
         database = connect_database(settings.store)
     except UnusableStoreURL as error:
         raise BadInput(str(error)) from error
-    key = _signing_key(settings)
-    return _Stores(MongoRecordStore(database), MongoBlobStore(database), key, database.close)
+    records, blobs, upkeep = MongoRecordStore(database), MongoBlobStore(database), (MongoUpkeep(database),)
+    return _Stores(records, blobs, upkeep, _signing_key(settings), database.close)
+
+
+@frozen
+class OpenStore:
+    """A store and what looks after it, without the services on it."""
+
+    records: WalkableRecordStore
+    blobs: DatedBlobStore
+    upkeep: tuple[StoreUpkeep, ...]
+    signer: Signer
+    clock: Clock
+    ids: Ids
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[OpenStore]:
+    """The store that the settings name.
+
+    Raises: BadInput for settings that cannot be used, StoreUnavailable.
+    """
+    stores = _stores(settings)
+    try:
+        signer = HmacSigner(stores.signing_key)
+        yield OpenStore(stores.records, stores.blobs, stores.upkeep, signer, SystemClock(), TimeOrderedIds())
+    finally:
+        stores.close()
 
 
 def _signing_key(settings: Settings) -> bytes:
     try:
-        return load_or_create_key(settings.home / "signing.key")
+        load = load_or_create_key if settings.signing_key_file is None else load_key
+        return load(settings.signing_key_path)
     except UnusableKeyFile as error:
         raise BadInput(str(error)) from error
     except OSError as error:
@@ -175,6 +216,7 @@ def connect(settings: Settings, *, bucket: str) -> Services:
     clock, ids, loaded = SystemClock(), TimeOrderedIds(), LruCache(settings.model_cache_bytes)
     payloads, signer = Payloads(stores.blobs, ids), HmacSigner(stores.signing_key)
     segments = Segments(ArrowFrameStore(stores.blobs), payloads, ids)
+    trust = Trust(stores.records, signer)
 
     def catalogue(resource: str, bucket: str, access: Access = OWNER) -> Catalogue:
         return Catalogue(stores.records, clock, ids, resource, bucket, Gate(resource, bucket, access))
@@ -184,6 +226,15 @@ def connect(settings: Settings, *, bucket: str) -> Services:
 
     def left_by(task: Task) -> Answer | None:
         return actions.left_by(catalogue(MODEL, task.bucket), runs(task.bucket), task)
+
+    @cache
+    def check_key() -> None:
+        if not trust.is_mutual():
+            raise BadInput(
+                "the models of this store are signed with another key than that in "
+                f"{settings.signing_key_path}: copy the key file of a machine that uses the store already "
+                "there, or name it in OMEGA_SIGNING_KEY_FILE (if it is lost: om runtime key --adopt)"
+            )
 
     @cache
     def work() -> Work:
@@ -197,6 +248,7 @@ def connect(settings: Settings, *, bucket: str) -> Services:
 
     def within(bucket: str, access: Access = OWNER) -> Services:
         def models() -> ModelService:
+            check_key()
             codec, executor = _scikit_learn(settings.model_cells)
             return ModelService(
                 catalogue(MODEL, bucket, access), datasets, payloads, ids, codec, executor, signer, loaded
@@ -248,6 +300,8 @@ def connect(settings: Settings, *, bucket: str) -> Services:
             remote,
             lambda other: within(other, access),
             lambda other, its: within(its, other),
+            check_key,
+            trust.adopt,
             close,
             make_work=work,
             **makers,

@@ -1,12 +1,14 @@
 """What can be done with the objects of every resource, in Python."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import field, frozen
 
 from omega.domain.errors import BadInput
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import Reference, version_number
+
+_PAGE: Final = 1000
 
 
 class _Service(Protocol):
@@ -37,8 +39,11 @@ class Objects:
         Names that start with `.` or `_` are listed only by a pattern that does too.
         """
         names: list[str] = []
-        while items := self._listed.list(pattern, offset=len(names), limit=1000).items:
-            names += [item.name for item in items]
+        offset, total = 0, 1
+        while offset < total:
+            page = self._listed.list(pattern, offset=offset, limit=_PAGE)
+            names += [item.name for item in page.items]
+            offset, total = offset + _PAGE, page.total
         return names
 
     def page(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:

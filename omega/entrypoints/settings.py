@@ -54,7 +54,8 @@ class Settings:
     `model_cells` the numbers that an estimator may be made to allocate and a sparse answer may hold,
     `result_bytes` the answer of a task. A task may take `task_timeout_s` seconds; its result is kept for
     `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` are those
-    of OMEGA_RESTAPI_FILTER, as they were given; `None` where it is not set.
+    of OMEGA_RESTAPI_FILTER, as they were given; `None` where it is not set. `signing_key_file` holds the key
+    that models are signed with; by default it is `signing.key` in `home`, and is made where it is missing.
     """
 
     home: Path
@@ -71,6 +72,7 @@ class Settings:
     task_lease_s: int = 10
     task_retention_s: int = 86_400
     access_rules: tuple[str, ...] | None = None
+    signing_key_file: Path | None = None
 
     @property
     def store_in_memory(self) -> bool:
@@ -90,13 +92,22 @@ class Settings:
         """
         if self.store_in_memory or self.store_in_mongodb:
             return None
-        parts = urlsplit(self.store)
+        # The URL is not quoted: a password may be in it, wherever a slip of the keyboard has put it.
+        try:
+            parts = urlsplit(self.store)
+        except ValueError:
+            raise BadInput("the URL of the store cannot be read") from None
         if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise BadInput(
-                f"cannot use store {self.store!r}: give file:///an/absolute/directory, "
+                "the URL of the store is of no known form: give file:///an/absolute/directory, "
                 "mongodb://HOST:PORT/DATABASE or memory://"
             )
         return Path(unquote(parts.path))
+
+    @property
+    def signing_key_path(self) -> Path:
+        """The file with the key that models are signed with."""
+        return self.signing_key_file or self.home / "signing.key"
 
     @property
     def queue_in_memory(self) -> bool:
@@ -113,6 +124,8 @@ class Settings:
         }
         if self.access_rules is not None:
             texts[_RULES] = json.dumps(self.access_rules)
+        if self.signing_key_file is not None:
+            texts["OMEGA_SIGNING_KEY_FILE"] = str(self.signing_key_file)
         return texts | {_variable(name): str(attrgetter(place)(self)) for name, place in _NUMBERS.items()}
 
     def within_a_task(self, bucket: str) -> dict[str, str]:
@@ -149,12 +162,14 @@ def load(
             numbers[place] = _positive(found[name], f"{name} in omega.toml")
     limits = Limits(**{p.removeprefix("limits."): n for p, n in numbers.items() if p.startswith("limits.")})
     own: dict[str, Any] = {place: number for place, number in numbers.items() if "." not in place}
+    key_file = environ.get("OMEGA_SIGNING_KEY_FILE") or found.get("signing_key_file")
     settings = Settings(
         home=home,
         store=store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri(),
         limits=limits,
         bucket=environ.get("OMEGA_BUCKET") or DEFAULT_BUCKET,
         access_rules=_access_rules(environ),
+        signing_key_file=Path(key_file).expanduser().absolute() if key_file else None,
         **own,
     )
     if settings.store_in_memory:
@@ -193,14 +208,15 @@ def _from_file(home: Path) -> dict[str, Any]:
             found = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"omega.toml is not valid TOML: {error}") from error
-        known = {"store", "queue", *_NUMBERS}
+        texts = {"store": "a URL", "queue": "a URL", "signing_key_file": "a path"}
+        known = {*texts, *_NUMBERS}
         if unknown := sorted(found.keys() - known):
             raise BadInput(
                 f"omega.toml has unknown settings {', '.join(unknown)}: there are {', '.join(sorted(known))}"
             )
-        for name in ("store", "queue"):
+        for name, what in texts.items():
             if not isinstance(found.get(name, ""), str):
-                raise BadInput(f"{name} in omega.toml is {found[name]!r}: it must be a URL in quotes")
+                raise BadInput(f"{name} in omega.toml is {found[name]!r}: it must be {what} in quotes")
         return found
     return {}
 

@@ -4,6 +4,7 @@ An id is 1 to 64 characters of `0-9a-z`. The caller chooses it fresh; a payload 
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Protocol
 
 
@@ -13,6 +14,10 @@ class BlobNotFound(LookupError):
 
 class BlobExists(Exception):
     """There is a payload with this id already. `args[0]` is the id."""
+
+
+class BlobDamaged(Exception):
+    """There is a payload with this id, but parts of it are lost. `args[0]` is the id."""
 
 
 class BlobStore(Protocol):
@@ -36,14 +41,31 @@ class BlobStore(Protocol):
     def read(self, id: str) -> Iterator[bytes]:
         """The payload's bytes in order, in chunks of at most 1 MiB (an empty payload gives no chunk).
 
-        Raises: BlobNotFound, at the call itself, not at the first chunk. A reader that has begun reads to the
-        end even if the payload is removed meanwhile.
+        Raises: BlobNotFound, BlobDamaged, at the call itself, not at the first chunk. A reader that has begun
+        reads to the end even if the payload is removed meanwhile. Not every store can tell that a payload is
+        damaged: whoever must know keeps a checksum.
         """
 
     def remove(self, id: str) -> None:
         """Remove the payload; an id that is not there is no error."""
 
-    def ids(self) -> Iterator[str]:
-        """The ids of all whole payloads, in ascending order; a payload that is written or removed meanwhile
-        may or may not be among them.
+    def ids(self, *, after: str = "", limit: int | None = None) -> Iterator[str]:
+        """The ids of the whole payloads that are greater than `after`, in ascending order, at most `limit`
+        (`None`: all); a payload that is written or removed meanwhile may or may not be among them.
+
+        A limit that is not positive raises `ValueError`.
         """
+
+
+class BlobTimes(Protocol):
+    """Tells how long a payload has been there, which its id does not: a slow writer chose that before."""
+
+    def written(self, id: str) -> datetime:
+        """When the payload became visible, to a few seconds, aware, in UTC.
+
+        Raises: BlobNotFound.
+        """
+
+
+class DatedBlobStore(BlobStore, BlobTimes, Protocol):
+    """A blob store that knows the ages of its payloads."""

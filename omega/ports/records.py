@@ -7,7 +7,7 @@ may start with `$`, hold `.` or be empty. Values are copied on the way in and ou
 that was written or read changes nothing stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -88,3 +88,19 @@ class RecordStore(Protocol):
         One call sees one state of the store. An empty prefix means all records; none, or an offset past the
         end, gives an empty page with the right total. Negative numbers raise `ValueError`.
         """
+
+
+class RecordScan(Protocol):
+    """Walks over many records in bounded memory: `after` the last key of one call begins the next."""
+
+    def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[Record]:
+        """Up to `limit` records whose keys start with `prefix` and are greater than `after`, in key order.
+
+        A record that is there from the first to the last of a walk's calls is met once, unchanged or as
+        written meanwhile; one that comes or goes meanwhile may or may not be met. An empty prefix means all
+        records. A limit that is not positive raises `ValueError`.
+        """
+
+
+class WalkableRecordStore(RecordStore, RecordScan, Protocol):
+    """A record store that can be walked over."""

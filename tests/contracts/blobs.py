@@ -1,15 +1,17 @@
-"""The contract of `omega.ports.blobs.BlobStore`."""
+"""The contract of `omega.ports.blobs`: `BlobStore` and `BlobTimes`."""
 
 import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from omega.ports.blobs import BlobExists, BlobNotFound, BlobStore
+from omega.ports.blobs import BlobExists, BlobNotFound
+from omega.ports.blobs import DatedBlobStore as BlobStore
 from tests.contracts.machines import run_machine
 
 OpenStore = Callable[[str], BlobStore]
@@ -202,6 +204,44 @@ class BlobStoreSuite:
         assert first == "a"
         assert set(rest) - {"b", "bb"} == {"c"}
 
+    @pytest.mark.parametrize(
+        ("after", "limit", "ids"),
+        [
+            ("", 2, ["0", "a"]),
+            ("a", None, ["ab", "b", "ba"]),
+            ("a", 2, ["ab", "b"]),
+            ("aa", 1, ["ab"]),
+            ("b", 9, ["ba"]),
+            ("ba", None, []),
+        ],
+    )
+    def test_ids_can_be_taken_some_at_a_time(
+        self, store: BlobStore, after: str, limit: int | None, ids: list[str]
+    ) -> None:
+        for id in ("b", "a", "ab", "0", "ba"):
+            store.write(id, chunks=[])
+        assert list(store.ids(after=after, limit=limit)) == ids
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    def test_ids_are_not_taken_none_at_a_time(self, store: BlobStore, limit: int) -> None:
+        with pytest.raises(ValueError, match=str(limit)):
+            store.ids(limit=limit)
+
+    def test_a_payload_has_the_age_of_its_last_byte(self, store: BlobStore, other: BlobStore) -> None:
+        begun: list[datetime] = []
+
+        def chunks() -> Iterator[bytes]:
+            yield b"slow"
+            begun.append(datetime.now(UTC))
+
+        store.write("a", chunks=chunks())
+        # Clocks of file systems tick coarsely, and databases keep milliseconds.
+        assert begun[0] - timedelta(seconds=1) <= other.written("a")
+        assert other.written("a") <= datetime.now(UTC) + timedelta(seconds=1)
+        for id in ("b", "a1"):
+            with pytest.raises(BlobNotFound):
+                store.written(id)
+
     @pytest.mark.parametrize("id", ILLEGAL_IDS, ids=lambda text: ascii(text)[:12])
     def test_an_id_out_of_the_legal_form_is_refused(self, store: BlobStore, id: str) -> None:
         def untouched() -> Iterator[bytes]:
@@ -214,6 +254,8 @@ class BlobStoreSuite:
             store.read(id)
         with pytest.raises(ValueError, match="id"):
             store.remove(id)
+        with pytest.raises(ValueError, match="id"):
+            store.written(id)
         assert list(store.ids()) == []
 
     def test_of_concurrent_writers_of_an_id_exactly_one_succeeds(self, open_store: OpenStore) -> None:
@@ -297,6 +339,13 @@ class _Machine(RuleBasedStateMachine):
         for reader, payload in self.readers:
             assert b"".join(reader) == payload
         self.readers.clear()
+
+    @rule(after=ids | st.just(""), limit=st.integers(1, 4))
+    def take_some_ids(self, after: str, limit: int) -> None:
+        assert (
+            list(self.other.ids(after=after, limit=limit))
+            == sorted(i for i in self.model if i > after)[:limit]
+        )
 
     @invariant()
     def holds_what_the_dict_holds(self) -> None:

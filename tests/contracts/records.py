@@ -1,4 +1,4 @@
-"""The contract of `omega.ports.records.RecordStore`."""
+"""The contract of `omega.ports.records`: `RecordStore` and `RecordScan`."""
 
 import copy
 import itertools
@@ -12,7 +12,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from omega.ports.records import Record, RecordConflict, RecordNotFound, RecordPage, RecordStore
+from omega.ports.records import Record, RecordConflict, RecordNotFound, RecordPage
+from omega.ports.records import WalkableRecordStore as RecordStore
 from tests.contracts.machines import run_machine
 
 OpenStore = Callable[[str], RecordStore]
@@ -318,6 +319,39 @@ class RecordStoreSuite:
         with pytest.raises(ValueError, match="negative"):
             store.page("", **numbers)
 
+    @pytest.mark.parametrize("prefix", ["", "a", "a/", "\ud7ff", "\U0010ffff", "no such"], ids=ascii)
+    @pytest.mark.parametrize("limit", [1, 3, 1000])
+    def test_a_walk_meets_all_records_under_its_prefix_in_order(
+        self, store: RecordStore, other: RecordStore, prefix: str, limit: int
+    ) -> None:
+        for key in reversed(KEYS):
+            store.write(key, value={"key": key}, expected=None)
+        met: list[Record] = []
+        while some := other.scan(prefix, after=met[-1].key if met else "", limit=limit):
+            assert len(some) <= limit
+            met += some
+        assert tuple(met) == other.page(prefix).records
+
+    def test_a_walk_goes_on_where_the_key_it_came_to_is_gone(self, store: RecordStore) -> None:
+        for key in ("a/1", "a/2", "a/3", "b"):
+            store.write(key, value={}, expected=None)
+        (first,) = store.scan("a/", limit=1)
+        store.remove(first.key, expected=first.revision)
+        store.write("a/0", value={}, expected=None)
+        store.write("a/4", value={}, expected=None)
+        assert [record.key for record in store.scan("a/", after=first.key)] == ["a/2", "a/3", "a/4"]
+
+    @pytest.mark.parametrize(("after", "keys"), [("", ["b/1"]), ("a", ["b/1"]), ("b/1", []), ("c", [])])
+    def test_a_walk_may_begin_anywhere(self, store: RecordStore, after: str, keys: list[str]) -> None:
+        for key in ("a", "b/1", "c/1"):
+            store.write(key, value={}, expected=None)
+        assert [record.key for record in store.scan("b/", after=after)] == keys
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    def test_a_walk_in_steps_of_nothing_is_refused(self, store: RecordStore, limit: int) -> None:
+        with pytest.raises(ValueError, match=str(limit)):
+            store.scan("a", limit=limit)
+
     def test_of_concurrent_writers_exactly_one_succeeds(self, open_store: OpenStore) -> None:
         first = open_store("contended").write("a", value={}, expected=None)
         barrier = Barrier(8)
@@ -449,6 +483,16 @@ class _Machine(RuleBasedStateMachine):
         found = [self.model[key] for key in keys if key.startswith(prefix)]
         page = self.other.page(prefix, offset=offset, limit=limit, descending=descending)
         assert page == RecordPage(tuple(found[offset : offset + limit]), total=len(found))
+
+    @rule(
+        prefix=st.sampled_from(["", "a", "a/", "\ud7ff", "\U0010ffff", "k"]),
+        after=st.just("") | keys,
+        limit=st.integers(1, 4),
+    )
+    def scan(self, prefix: str, after: str, limit: int) -> None:
+        keys = [key for key in sorted(self.model) if key.startswith(prefix) and key > after]
+        found = self.other.scan(prefix, after=after, limit=limit)
+        assert list(found) == [self.model[key] for key in keys[:limit]]
 
     @invariant()
     def holds_what_the_dict_holds(self) -> None:

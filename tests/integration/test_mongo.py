@@ -262,7 +262,7 @@ def test_every_write_waits_for_a_majority_and_its_journals_and_reads_see_no_less
     assert {"insert", "update", "delete", "find", "aggregate", "createIndexes"} <= seen
     for name, command in commands.sent:
         if name in ("insert", "update", "delete"):
-            assert command["writeConcern"] == {"w": "majority", "j": True, "wtimeout": 25_000}
+            assert command["writeConcern"] == {"w": "majority", "j": True}
         if name == "createIndexes":
             assert command["writeConcern"]["w"] == "majority"
         if name in ("find", "aggregate"):
@@ -403,7 +403,7 @@ def test_a_server_that_is_too_old_is_refused(server: MongoServer, monkeypatch: p
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Timeouts that tests can wait for."""
-    for name in ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"):
+    for name in ("serverSelectionTimeoutMS", "connectTimeoutMS", "timeoutMS"):
         monkeypatch.setitem(database_module._PROMISES, name, 300)
 
 

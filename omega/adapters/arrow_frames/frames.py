@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.acero as ac
 import pyarrow.compute as pc
 
-from omega.ports.blobs import BlobNotFound, BlobStore
+from omega.ports.blobs import BlobDamaged, BlobNotFound, BlobStore
 from omega.ports.frames import Segment, SegmentCorrupt, SegmentNotFound
 
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression=None)
@@ -101,6 +101,8 @@ class ArrowFrameStore:
             chunks = self._blobs.read(segment.id)
         except BlobNotFound as error:
             raise SegmentNotFound(segment.id) from error
+        except BlobDamaged as error:
+            raise SegmentCorrupt(segment.id) from error
         buffer = pa.allocate_buffer(segment.size_bytes)
         rest = memoryview(buffer).cast("B")
         sha256 = hashlib.sha256()

@@ -13,6 +13,8 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from heapq import nsmallest
 from pathlib import Path
 from typing import Final
 
@@ -82,17 +84,28 @@ class DirectoryBlobStore:
         with disk_errors(_WHAT):
             file.unlink(missing_ok=True)
 
-    def ids(self) -> Iterator[str]:
-        """The ids of all payloads in ascending order; see `BlobStore.ids`."""
+    def ids(self, *, after: str = "", limit: int | None = None) -> Iterator[str]:
+        """The ids of payloads in ascending order; see `BlobStore.ids`."""
+        if limit is not None and limit < 1:
+            raise ValueError(f"the limit {limit} is not positive")
         with disk_errors(_WHAT):
-            found = [
+            found = (
                 file.name
                 for shard in os.scandir(self._path)
                 if _SHARD.fullmatch(shard.name) and shard.is_dir(follow_symlinks=False)
                 for file in os.scandir(shard)
-                if _LEGAL_ID.fullmatch(file.name) and file.name[-2:] == shard.name
-            ]
-        return iter(sorted(found))
+                if file.name > after and _LEGAL_ID.fullmatch(file.name) and file.name[-2:] == shard.name
+            )
+            return iter(sorted(found) if limit is None else nsmallest(limit, found))
+
+    def written(self, id: str) -> datetime:
+        """When the payload became visible; see `BlobTimes.written`."""
+        file = self._file(id)
+        with disk_errors(_WHAT):
+            try:
+                return datetime.fromtimestamp(file.lstat().st_mtime, UTC)
+            except FileNotFoundError:
+                raise BlobNotFound(id) from None
 
     def _file(self, id: str) -> Path:
         if not _LEGAL_ID.fullmatch(id):
@@ -121,7 +134,7 @@ class DirectoryBlobStore:
         oldest = time.time() - _STALE_AFTER_S
         for file in self._tmp.iterdir():
             try:
-                if file.lstat().st_mtime < oldest and not _is_locked(file):
+                if file.lstat().st_mtime < oldest and not is_locked(file):
                     file.unlink()
             except FileNotFoundError:
                 continue
@@ -146,7 +159,8 @@ def _write_all(fd: int, chunk: bytes | memoryview) -> int:
     return size
 
 
-def _is_locked(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
+    """Whether the writer of a half-written payload is at work on it."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _FLAGS)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

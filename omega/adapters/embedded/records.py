@@ -9,7 +9,7 @@ import os
 import secrets
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -54,6 +54,13 @@ _SCHEMA: Final = (
             DELETE FROM shelf WHERE name = {_SHELF.format(row="old")} AND total = 0;
         END""",  # noqa: S608
     ),
+)
+_COUNTED: Final = f"SELECT {_SHELF.format(row='record')} AS name, count(*) AS total FROM record GROUP BY 1"  # noqa: S608
+#: The SQL for the names of the shelves whose totals are not what is there.
+MISCOUNTED_SHELVES: Final = (
+    f"WITH counted AS ({_COUNTED}) SELECT DISTINCT name FROM ("  # noqa: S608
+    "SELECT * FROM (SELECT * FROM counted EXCEPT SELECT name, total FROM shelf) UNION ALL "
+    "SELECT * FROM (SELECT name, total FROM shelf EXCEPT SELECT * FROM counted)) ORDER BY name"
 )
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -133,6 +140,16 @@ class SqliteRecordStore:
             (total,) = db.execute(_total(prefix, where), bounds).fetchone()
             found = db.execute(rows, (*bounds, min(limit, _MAX_ROWS), min(offset, _MAX_ROWS))).fetchall()
         return RecordPage(tuple(_record(*row) for row in found), total=total)
+
+    def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[Record]:
+        """The next records of a walk; see `RecordScan.scan`."""
+        if limit < 1:
+            raise ValueError(f"the limit {limit} is not positive")
+        where, bounds = _range(prefix)
+        sql = f"SELECT key, revision, value FROM record WHERE {where} AND key > ? ORDER BY key LIMIT ?"  # noqa: S608
+        with self._connection() as db:
+            found = db.execute(sql, (*bounds, _bindable(after), min(limit, _MAX_ROWS))).fetchall()
+        return [_record(*row) for row in found]
 
     def close(self) -> None:
         """Close the connections that are idle; a later call opens a new one."""

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
 from threading import Lock
 from typing import Final
 
@@ -17,6 +19,7 @@ class MemoryBlobStore:
     def __init__(self) -> None:
         self._lock = Lock()
         self._payloads: dict[str, bytes] = {}
+        self._written: dict[str, datetime] = {}
 
     def write(self, id: str, *, chunks: Iterable[bytes | memoryview]) -> int:
         """Store the joined chunks as one payload; see `BlobStore.write`."""
@@ -26,6 +29,7 @@ class MemoryBlobStore:
             if id in self._payloads:
                 raise BlobExists(id)
             self._payloads[id] = payload
+            self._written[id] = datetime.now(UTC)
         return len(payload)
 
     def read(self, id: str) -> Iterator[bytes]:
@@ -43,10 +47,20 @@ class MemoryBlobStore:
         with self._lock:
             self._payloads.pop(id, None)
 
-    def ids(self) -> Iterator[str]:
-        """The ids of all payloads in ascending order; see `BlobStore.ids`."""
+    def ids(self, *, after: str = "", limit: int | None = None) -> Iterator[str]:
+        """The ids of payloads in ascending order; see `BlobStore.ids`."""
+        if limit is not None and limit < 1:
+            raise ValueError(f"the limit {limit} is not positive")
         with self._lock:
-            return iter(sorted(self._payloads))
+            return islice(sorted(id for id in self._payloads if id > after), limit)
+
+    def written(self, id: str) -> datetime:
+        """When the payload became visible; see `BlobTimes.written`."""
+        _check_id(id)
+        with self._lock:
+            if id not in self._payloads:
+                raise BlobNotFound(id)
+            return self._written[id]
 
 
 def _check_id(id: str) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from threading import Lock
 
 from omega.ports.record_form import check_key, encode
@@ -63,6 +64,19 @@ class MemoryRecordStore:
             keys = (keys[::-1] if descending else keys)[offset : offset + limit]
             states = [(key, *self._states[key]) for key in keys]
         return RecordPage(tuple(_record(*state) for state in states), total=end - first)
+
+    def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[Record]:
+        """The next records of a walk; see `RecordScan.scan`."""
+        if limit < 1:
+            raise ValueError(f"the limit {limit} is not positive")
+        with self._lock:
+            first = max(bisect_left(self._keys, prefix), bisect_right(self._keys, after))
+            states = [
+                (key, *self._states[key])
+                for key in self._keys[first : first + limit]
+                if key.startswith(prefix)
+            ]
+        return [_record(*state) for state in states]
 
 
 def _record(key: str, revision: str, text: str) -> Record:

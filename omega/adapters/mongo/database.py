@@ -32,15 +32,16 @@ Document = dict[str, Any]
 _PROMISES: Final[dict[str, Any]] = {
     "w": "majority",
     "journal": True,
-    "wtimeoutMS": 25_000,
     "readConcernLevel": "majority",
     "readPreference": "primary",
     "retryWrites": True,
     "retryReads": True,
-    "connectTimeoutMS": 5_000,
+    # For one operation, with all that the driver tries; and until it is said that nobody takes writes.
+    "timeoutMS": 20_000,
     "serverSelectionTimeoutMS": 5_000,
-    "socketTimeoutMS": 30_000,
-    "waitQueueTimeoutMS": 30_000,
+    # A server that says nothing is given up after the sum of these, with the operations that wait for it.
+    "connectTimeoutMS": 5_000,
+    "heartbeatFrequencyMS": 2_000,
     "tz_aware": False,
     "appname": "omega",
 }
@@ -231,14 +232,17 @@ def _claim(database: MongoDatabase) -> None:
     Raises: UnusableStoreURL.
     """
     marker = database.collection(_MARKER)
-    # In this order: whoever makes another collection has made the marker before.
-    there = set(marker.database.list_collection_names(authorizedCollections=True)) - {_MARKER}
-    if there and marker.find_one({"_id": _MARKER_ID}) is None:
-        raise UnusableStoreURL("The database of the URL is not empty, and what it holds is not omega's.")
-    # Another process may have inserted it since.
-    with suppress(DuplicateKeyError):
-        marker.update_one({"_id": _MARKER_ID}, {"$setOnInsert": {"version": _VERSION}}, upsert=True)
-    found = marker.find_one({"_id": _MARKER_ID}) or {"version": _VERSION}
+    # Changes nothing, and needs the right to.
+    found = marker.find_one_and_update({"_id": _MARKER_ID}, {"$setOnInsert": {"version": _VERSION}})
+    if found is None:
+        # In this order: whoever makes another collection has made the marker before.
+        there = set(marker.database.list_collection_names(authorizedCollections=True)) - {_MARKER}
+        if there and marker.find_one({"_id": _MARKER_ID}) is None:
+            raise UnusableStoreURL("The database of the URL is not empty, and what it holds is not omega's.")
+        # Another process may have inserted it since.
+        with suppress(DuplicateKeyError):
+            marker.update_one({"_id": _MARKER_ID}, {"$setOnInsert": {"version": _VERSION}}, upsert=True)
+        found = marker.find_one({"_id": _MARKER_ID}) or {"version": _VERSION}
     if found.get("version") != _VERSION:
         raise UnusableStoreURL(
             "The database of the URL was written by a newer omega, or its marker is not omega's."

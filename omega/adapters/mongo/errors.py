@@ -9,11 +9,9 @@ from typing import Any, Final
 from pymongo.errors import (
     BulkWriteError,
     DocumentTooLarge,
-    NetworkTimeout,
     OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
-    WTimeoutError,
 )
 
 from omega.ports.records import StoreFull, StoreUnavailable
@@ -61,7 +59,7 @@ def _translated(error: Exception) -> StoreUnavailable | StoreFull:
         return StoreFull("no room left in MongoDB")
     if isinstance(error, ServerSelectionTimeoutError):
         return StoreUnavailable("no MongoDB server can be reached that takes writes")
-    if isinstance(error, NetworkTimeout | WTimeoutError):
+    if isinstance(error, PyMongoError) and error.timeout:
         return StoreUnavailable("the MongoDB server did not answer in time")
     if codes & {UNAUTHORIZED, AUTHENTICATION_FAILED}:
         return StoreUnavailable("the MongoDB server does not allow it to the user of the URL")

@@ -7,6 +7,7 @@ collation strings compare byte by byte, which for UTF-8 is the order of code poi
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -99,6 +100,17 @@ class MongoRecordStore:
             time.sleep(_PAUSE_S)
         raise StoreUnavailable("too many writers are at work to see one state of the records")
 
+    def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[Record]:
+        """The next records of a walk; see `RecordScan.scan`."""
+        if limit < 1:
+            raise ValueError(f"the limit {limit} is not positive")
+        if not _storable(prefix) or not _storable(after):
+            return []
+        where = {"_id": {**_range(prefix), "$gt": after}}
+        with driver_errors():
+            found = list(self._records.find(where).sort("_id", 1).limit(min(limit, _MAX_ROWS)))
+        return [_record(document) for document in found]
+
     @property
     def _records(self) -> Any:
         return self._database.collection(_COLLECTION)
@@ -130,7 +142,7 @@ class MongoRecordStore:
                 if limit:
                     found = self._records.find(where, session=session)
                     documents = list(found.sort("_id", order).skip(offset).limit(limit))
-                if documents and len(documents) < limit:
+                if len(documents) < limit and (documents or not offset):
                     return documents, offset + len(documents)
                 return documents, self._records.count_documents(where, session=session)
         except OperationFailure as error:

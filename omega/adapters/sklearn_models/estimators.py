@@ -8,7 +8,8 @@ import difflib
 import sys
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from threading import Lock
+from typing import Any, Final
 
 from sklearn.base import BaseEstimator
 from sklearn.utils import all_estimators
@@ -16,12 +17,19 @@ from sklearn.utils import all_estimators
 from omega.ports.models import InvalidSpec
 
 MAX_SHOWN = 80
+_WALK: Final = Lock()
 
 
-@cache
 def by_name() -> Mapping[str, type[BaseEstimator]]:
     """The estimator classes by class name; the first call imports all of scikit-learn (about half a
     second)."""
+    # A walk through packages fails on those that another thread tries to import and cannot.
+    with _WALK:
+        return _by_name()
+
+
+@cache
+def _by_name() -> Mapping[str, type[BaseEstimator]]:
     return dict(all_estimators())
 
 

@@ -42,6 +42,19 @@ class HmacSigner:
         )
 
 
+def load_key(path: Path) -> bytes:
+    """The 32 secret bytes in the file `path`, which another machine has made.
+
+    Raises: UnusableKeyFile.
+    """
+    try:
+        return _load(path)
+    except FileNotFoundError as error:
+        raise UnusableKeyFile(
+            f"the key file {path} is missing: copy it from the machine that has it"
+        ) from error
+
+
 def load_or_create_key(path: Path) -> bytes:
     """The 32 secret bytes in the file `path`, which is made, mode 0600, where it is missing.
 

@@ -73,7 +73,7 @@ class TaskRecords:
         Raises: RecordConflict, where there is one with this id; StoreFull, StoreUnavailable; what is left
         then is an index entry that points to nothing.
         """
-        self._enter(task)
+        self._enter(task, new=True)
         try:
             return _task(self.store.write(_key(task), value=written(task), expected=None))
         finally:
@@ -87,7 +87,7 @@ class TaskRecords:
         Raises: RecordConflict, where somebody has.
         """
         self.store.remove(_key(task), expected=str(task.revision))
-        self._remove(_open_key(task.id))
+        self._remove(open_key(task.id))
 
     def find(self, bucket: str, id: str) -> Task | None:
         """The task with this id, if it is one of this bucket."""
@@ -124,8 +124,8 @@ class TaskRecords:
     def close(self, task: Task) -> None:
         """Move a task that has ended from one index to the other; doing it twice does no harm."""
         with suppress(RecordConflict):
-            self.store.write(_ended_key(task), value={}, expected=None)
-        self._remove(_open_key(task.id))
+            self.store.write(ended_key(task), value={}, expected=None)
+        self._remove(open_key(task.id))
 
     def page(self, bucket: str, *, offset: int, limit: int) -> tuple[Sequence[Task], int]:
         """Some tasks of a bucket, the latest first, and how many there are in all."""
@@ -166,19 +166,26 @@ class TaskRecords:
     def forget(self, task: Task) -> None:
         """Remove a task that has ended."""
         self._remove(_key(task))
-        self._remove(_ended_key(task))
+        self._remove(ended_key(task))
 
-    def _enter(self, task: Task) -> None:
-        """See that the task has its entry, and that nobody is about to remove that."""
-        key, value = _open_key(task.id), {"bucket": task.bucket, "created": task.created.isoformat()}
+    def restore(self, task: Task) -> None:
+        """See that the task is in the index in which it belongs."""
+        self.close(task) if task.is_final else self._enter(task)
+
+    def _enter(self, task: Task, *, new: bool = False) -> None:
+        """See that the task has its entry, and that nobody is about to remove that. Of a `new` one it is
+        likely that there is none.
+        """
+        key, value = open_key(task.id), {"bucket": task.bucket, "created": task.created.isoformat()}
         while True:
-            try:
-                entry = self.store.read(key)
-                if "stray" not in entry.value:
-                    return
-                expected: str | None = entry.revision
-            except RecordNotFound:
-                expected = None
+            expected: str | None = None
+            if not new:
+                with suppress(RecordNotFound):
+                    entry = self.store.read(key)
+                    if "stray" not in entry.value:
+                        return
+                    expected = entry.revision
+            new = False
             with suppress(RecordConflict):
                 self.store.write(key, value=value, expected=expected)
                 return
@@ -202,11 +209,13 @@ def _key(task: Task) -> str:
     return f"task/{task.bucket}/{task.id}"
 
 
-def _open_key(id: str) -> str:
+def open_key(id: str) -> str:
+    """Where the entry of a task that has not ended is."""
     return f"task-open/{id}"
 
 
-def _ended_key(task: Task) -> str:
+def ended_key(task: Task) -> str:
+    """Where the entry of a task that has ended is."""
     assert task.ended is not None
     return f"task-ended/{task.ended.isoformat(timespec='microseconds')}/{task.bucket}/{task.id}"
 

@@ -6,8 +6,8 @@ from typing import Final
 
 import click
 
-#: Group: where its commands are, and its line in `om --help`. Nothing of it is imported for that line, so
-#: that help is instant.
+#: Group, or command of its own: where it is, and its line in `om --help`. Nothing of it is imported for that
+#: line, so that help is instant.
 GROUPS: Final = {
     "datasets": ("omega.entrypoints.cli.datasets", "Put, get, list and drop datasets."),
     "models": ("omega.entrypoints.cli.models", "Put, get, list and drop models."),
@@ -16,6 +16,8 @@ GROUPS: Final = {
     "auth": ("omega.entrypoints.cli.auth", "Give keys to users of the REST API, and take them away."),
     "rules": ("omega.entrypoints.cli.rules", "Try out access rules of the REST API."),
     "runtime": ("omega.entrypoints.cli.runtime", "Serve, work, fit models and ask them, see tasks."),
+    "doctor": ("omega.entrypoints.cli.doctor", "Check all that is stored; remove what nothing points to."),
+    "migrate": ("omega.entrypoints.cli.migrate", "Copy a whole store to another place."),
 }
 
 
@@ -30,9 +32,10 @@ class LazyGroup(click.Group):
         """The group of this name."""
         if cmd_name not in GROUPS:
             return None
-        group = import_module(GROUPS[cmd_name][0]).group
-        assert isinstance(group, click.Group)
-        return group
+        module = import_module(GROUPS[cmd_name][0])
+        found = module.group if hasattr(module, "group") else module.command
+        assert isinstance(found, click.Command)
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The groups with their lines, without importing them."""

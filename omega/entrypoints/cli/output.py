@@ -177,8 +177,17 @@ def _mode(path: Path) -> int:
 
 def with_progress(chunks: Iterable[bytes], *, description: str) -> Iterator[bytes]:
     """The chunks, counted by a progress bar of bytes on a terminal."""
+    with spinner(description) as advance:
+        for chunk in chunks:
+            yield chunk
+            advance(len(chunk))
+
+
+@contextmanager
+def spinner(description: str) -> Iterator[Callable[[int], None]]:
+    """On a terminal, a count of bytes whose total nobody knows; to be told of each lot."""
     if not sys.stderr.isatty():
-        yield from chunks
+        yield lambda size_bytes: None
         return
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
@@ -186,9 +195,33 @@ def with_progress(chunks: Iterable[bytes], *, description: str) -> Iterator[byte
     columns = (SpinnerColumn(), TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(shown(description), total=None)
-        for chunk in chunks:
-            yield chunk
-            progress.advance(task, len(chunk))
+        yield lambda size_bytes: progress.advance(task, size_bytes)
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[str, int, int], None]]:
+    """On a terminal, a bar of bytes; to be told what is done, how much of it, and of how much in all."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def told(what: str, done: int, total: int) -> None:
+            progress.update(task, description=shown(what), completed=done, total=total)
+
+        yield told
+
+
+def size(size_bytes: int) -> str:
+    """A number of bytes for people."""
+    from rich.filesize import decimal
+
+    return decimal(size_bytes)
 
 
 def _jsonable(value: Any) -> Any:

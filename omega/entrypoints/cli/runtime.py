@@ -18,6 +18,7 @@ def group() -> None:
 for command in (
     serving.serve,
     serving.worker,
+    serving.key,
     runs.job,
     runs.script,
     tasks.status,

@@ -58,18 +58,25 @@ def serve(
     allowed. They take the place of those in OMEGA_RESTAPI_FILTER. See `om rules check`.
     """
     from omega.entrypoints import settings as settings_module
+    from omega.entrypoints.care import check_is_whole
     from omega.entrypoints.http.server import serve as serve_http
     from omega.entrypoints.worker.beside import WorkerBeside
 
     settings = _with_rules(settings_module.load(store=store, queue=queue), rule, file)
+    if settings.store_in_memory and workers > 1:
+        raise BadInput("a memory:// store lives in one process: it cannot be served by several workers")
+    check_is_whole(settings)
     if host not in _LOOPBACK and not insecure and not _needs_keys(settings):
         raise BadInput(
             f"{host} can be reached by others, and no key is needed: add one (om auth add USER), "
             "or --insecure to let everybody in"
         )
-    if settings.store_in_memory and workers > 1:
-        raise BadInput("a memory:// store lives in one process: it cannot be served by several workers")
     settings.export()
+    if settings.store_in_mongodb:
+        from omega.entrypoints.bootstrap import connect
+
+        # One sentence now is better than one from each process, again and again.
+        connect(settings, bucket=settings_module.DEFAULT_BUCKET).close()
     address = f"[{host}]" if ":" in host else host
     told = f"omega serves http://{address}:{port}/api/v1/ from {_shown(settings.store)}"
     # With a queue in memory, tasks are carried out where they are submitted.
@@ -105,9 +112,9 @@ def _needs_keys(settings: "Settings") -> bool:
 
 
 def _shown(url: str) -> str:
-    """A URL without the password that may be in it."""
+    """A URL that has been used, without the passwords that may be in it."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 @click.command()
@@ -129,13 +136,17 @@ def worker(processes: int, grace: int, store: str | None, queue: str | None) -> 
     """
     from omega.entrypoints import settings as settings_module
     from omega.entrypoints.bootstrap import connect
+    from omega.entrypoints.care import check_is_whole
     from omega.entrypoints.worker.supervisor import supervise
 
     settings = settings_module.load(store=store, queue=queue)
     if settings.queue_in_memory:
         raise BadInput("a memory:// queue lives in one process: there is nothing for a worker to do")
+    check_is_whole(settings)
     settings.export()
-    work = connect(settings, bucket=settings_module.DEFAULT_BUCKET).work
+    services = connect(settings, bucket=settings_module.DEFAULT_BUCKET)
+    services.check_key()
+    work = services.work
     work.queue.size()  # One sentence now is better than a warning every second.
     supervise(
         work,
@@ -143,3 +154,26 @@ def worker(processes: int, grace: int, store: str | None, queue: str | None) -> 
         grace_s=grace,
         ready=lambda: click.echo(f"omega works for {_shown(settings.store)}, {processes} tasks at once"),
     )
+
+
+@click.command()
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Make the key of this machine that of the store: models signed with another cannot be loaded then.",
+)
+@_store
+def key(adopt: bool, store: str | None) -> None:
+    """Check that models of the store are signed with the key of this machine.
+
+    All machines of a store need the same key file: copy it (OMEGA_SIGNING_KEY_FILE).
+    """
+    from omega.entrypoints import settings as settings_module
+    from omega.entrypoints.bootstrap import connect
+
+    settings = settings_module.load(store=store)
+    services = connect(settings, bucket=settings.bucket)
+    if adopt:
+        services.adopt_key()
+    services.check_key()
+    click.echo(f"the key in {settings.signing_key_path} is that of the store")

@@ -11,8 +11,10 @@ from omega.entrypoints import settings as settings_module
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http.callers import Entry
 from omega.entrypoints.http.datasets import DatasetResource
+from omega.entrypoints.http.documented import pages as documented
 from omega.entrypoints.http.jobs import JobResource
 from omega.entrypoints.http.models import ModelResource
+from omega.entrypoints.http.pages import documented_routes
 from omega.entrypoints.http.rights import RIGHTS
 from omega.entrypoints.http.routing import Request, Response, Route, build_app
 from omega.entrypoints.http.scripts import ScriptResource
@@ -25,14 +27,22 @@ def routes(omega: Omega, limits: Limits) -> list[Route]:
     calls; one that forgets to take them has none.
     """
     omega = omega.as_(NOBODY)
-    found = [
-        Route("GET", "/api/v1/ping", _ping, public=True, summary="Whether the server answers"),
+    served = [
+        Route(
+            "GET",
+            "/api/v1/ping",
+            _ping,
+            public=True,
+            summary="Whether the server answers",
+            doc=documented.PING,
+        ),
         *DatasetResource(omega, limits).routes(),
         *ModelResource(omega, limits).routes(),
         *JobResource(omega, limits).routes(),
         *ScriptResource(omega, limits).routes(),
         *TaskResource(omega).routes(),
     ]
+    found = documented_routes(served)
     return [evolve(route, rights=RIGHTS.get((route.method, route.path))) for route in found]
 
 

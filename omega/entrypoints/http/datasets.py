@@ -16,6 +16,7 @@ from omega.entrypoints.api import Datasets, Omega
 from omega.entrypoints.formats.errors import NotAcceptable
 from omega.entrypoints.http import fields
 from omega.entrypoints.http.bodies import parse_json_object
+from omega.entrypoints.http.documented import datasets as documented
 from omega.entrypoints.http.errors import Headers
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.limits import Limits
@@ -40,10 +41,33 @@ class DatasetResource:
         """The routes of this resource."""
         one = "/api/v1/dataset/<name:name>"
         return [
-            Route("GET", "/api/v1/dataset", self.list, query=fields.PAGE, summary="List datasets"),
-            Route("GET", one, self.read, query=_READ, filters=True, summary="Read a dataset"),
-            Route("PUT", one, self.write, query=frozenset({"append"}), summary="Write a dataset"),
-            Route("DELETE", one, self.drop, summary="Delete a dataset"),
+            Route(
+                "GET",
+                "/api/v1/dataset",
+                self.list,
+                query=fields.PAGE,
+                summary="List datasets",
+                doc=documented.LIST,
+            ),
+            Route(
+                "GET",
+                one,
+                self.read,
+                query=_READ,
+                filters=True,
+                summary="Read a dataset",
+                doc=documented.READ,
+            ),
+            Route(
+                "PUT",
+                one,
+                self.write,
+                query=frozenset({"append"}),
+                summary="Write a dataset",
+                description="Create a dataset, append to it, or replace it.",
+                doc=documented.WRITE,
+            ),
+            Route("DELETE", one, self.drop, summary="Delete a dataset", doc=documented.DROP),
         ]
 
     def list(self, request: Request) -> Response:

@@ -140,6 +140,7 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     ),
     keys.KeyNotFound: _BUG,
     blobs.BlobNotFound: _DAMAGED,
+    blobs.BlobDamaged: _DAMAGED,
     blobs.BlobExists: _BUG,
     frames.SegmentNotFound: _DAMAGED,
     frames.SegmentCorrupt: _DAMAGED,

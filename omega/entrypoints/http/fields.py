@@ -144,7 +144,7 @@ def _etags(request: Request, name: str, *, weak: bool) -> frozenset[int] | Liter
     if text.strip() == "*":
         return "*"
     tags, at = [], 0
-    while at < len(text):
+    while at < len(text) or not text:
         match = _ETAG.match(text, at)
         if match is None:
             raise BadInput(f'header {name} is malformed: it takes * or ETags in double quotes, such as "3"')

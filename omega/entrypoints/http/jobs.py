@@ -17,6 +17,7 @@ from omega.entrypoints.actions.jobs import described_run, described_schedule, st
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http import calls, fields
 from omega.entrypoints.http.bodies import parse_json_object
+from omega.entrypoints.http.documented import jobs as documented
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.jobs import Jobs
 from omega.entrypoints.limits import Limits
@@ -52,23 +53,66 @@ class JobResource:
         one, results = "/api/v1/job/<name:name>", "/api/v1/job/results/<name:name>"
         version, page = frozenset({"version"}), frozenset({"limit", "offset"})
         return [
-            Route("GET", "/api/v1/job", self.list, query=fields.PAGE, summary="List jobs"),
-            Route("GET", one, self.read, query=version, summary="A job, its notebook and its runs"),
-            Route("PUT", one, self.write, summary="Store a notebook"),
-            Route("DELETE", one, self.drop, summary="Delete a job"),
-            Route("POST", f"{one}/run", self.run, query=calls.QUERY, summary="Run a job"),
-            Route("GET", f"{one}/results", self.runs, query=page, summary="The runs of a job, latest first"),
-            Route("GET", f"{one}/schedule", self.scheduled, summary="When a job runs by itself"),
-            Route("PUT", f"{one}/schedule", self.schedule, summary="Let a job run by the clock"),
-            Route("DELETE", f"{one}/schedule", self.unschedule, summary="Let a job run by itself no more"),
-            Route("GET", results, self.result, summary="The notebook that came of a run"),
-            Route("DELETE", results, self.drop_result, summary="Delete a run and its notebook"),
+            Route(
+                "GET", "/api/v1/job", self.list, query=fields.PAGE, summary="List jobs", doc=documented.LIST
+            ),
+            Route(
+                "GET",
+                one,
+                self.read,
+                query=version,
+                summary="A job, its notebook and its runs",
+                doc=documented.READ,
+            ),
+            Route("PUT", one, self.write, summary="Store a notebook", doc=documented.WRITE),
+            Route("DELETE", one, self.drop, summary="Delete a job", doc=documented.DROP),
+            Route("POST", f"{one}/run", self.run, query=calls.QUERY, summary="Run a job", doc=documented.RUN),
+            Route(
+                "GET",
+                f"{one}/results",
+                self.runs,
+                query=page,
+                summary="The runs of a job, latest first",
+                doc=documented.RUNS,
+            ),
+            Route(
+                "GET",
+                f"{one}/schedule",
+                self.scheduled,
+                summary="When a job runs by itself",
+                doc=documented.SCHEDULED,
+            ),
+            Route(
+                "PUT",
+                f"{one}/schedule",
+                self.schedule,
+                summary="Let a job run by the clock",
+                doc=documented.SCHEDULE,
+            ),
+            Route(
+                "DELETE",
+                f"{one}/schedule",
+                self.unschedule,
+                summary="Let a job run by itself no more",
+                doc=documented.UNSCHEDULE,
+            ),
+            Route(
+                "GET", results, self.result, summary="The notebook that came of a run", doc=documented.RESULT
+            ),
+            Route(
+                "DELETE",
+                results,
+                self.drop_result,
+                summary="Delete a run and its notebook",
+                doc=documented.DROP_RESULT,
+            ),
             Route(
                 "GET",
                 "/api/v1/job/export/<name:name>",
                 self.export,
                 query=frozenset({"format"}),
                 summary="A result, or a job's notebook, as a document",
+                doc=documented.EXPORT,
             ),
         ]
 

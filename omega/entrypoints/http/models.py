@@ -15,6 +15,7 @@ from omega.entrypoints.actions.models import model_answer
 from omega.entrypoints.api import Models, Omega
 from omega.entrypoints.http import calls, fields
 from omega.entrypoints.http.bodies import parse_json_object
+from omega.entrypoints.http.documented import models as documented
 from omega.entrypoints.http.errors import MethodNotAllowed
 from omega.entrypoints.http.routing import Handler, Request, Response, Route
 from omega.entrypoints.limits import Limits
@@ -38,17 +39,45 @@ class ModelResource:
         """The routes of this resource."""
         one = "/api/v1/model/<name:name>"
         return [
-            Route("GET", "/api/v1/model", self.list, query=fields.PAGE, summary="List models"),
-            Route("POST", "/api/v1/model", self.create, summary="Create a model"),
-            Route("GET", one, self.metadata, query=_DATA, summary="Metadata of a model; with datax, predict"),
-            Route("DELETE", one, self.drop, summary="Delete a model"),
-            *(Route(method, one, self.no_action, internal=True) for method in ("PUT", "POST")),
+            Route(
+                "GET",
+                "/api/v1/model",
+                self.list,
+                query=fields.PAGE,
+                summary="List models",
+                doc=documented.LIST,
+            ),
+            Route("POST", "/api/v1/model", self.create, summary="Create a model", doc=documented.CREATE),
+            Route(
+                "GET",
+                one,
+                self.metadata,
+                query=_DATA,
+                summary="Metadata of a model; with datax, predict",
+                doc=documented.READ,
+            ),
+            Route("DELETE", one, self.drop, summary="Delete a model", doc=documented.DROP),
+            *(Route(method, one, self.no_action, filters=True, internal=True) for method in ("PUT", "POST")),
             *(
-                Route("PUT", f"{one}/{action}", self._fit(action), query=_DATA, summary=f"{action} a model")
+                Route(
+                    "PUT",
+                    f"{one}/{action}",
+                    self._fit(action),
+                    query=_DATA,
+                    summary=f"{action} a model",
+                    doc=documented.fit(action),
+                )
                 for action in FIT
             ),
             *(
-                Route(method, f"{one}/{action}", self._ask(action), query=_DATA, summary=f"Ask to {action}")
+                Route(
+                    method,
+                    f"{one}/{action}",
+                    self._ask(action),
+                    query=_DATA,
+                    summary=f"Ask to {action}",
+                    doc=documented.ask(action, method),
+                )
                 for action in ASK
                 for method in ("GET", "PUT", "POST")
             ),

@@ -22,6 +22,7 @@ from omega.domain.keys import Caller
 from omega.entrypoints.http import bodies
 from omega.entrypoints.http.callers import Enter, anybody
 from omega.entrypoints.http.errors import REQUEST_ID, MethodNotAllowed, RouteNotFound, answer_error, install
+from omega.entrypoints.http.operations import Operation
 from omega.entrypoints.http.queries import BAD_ESCAPE, parse_query, utf8
 from omega.entrypoints.http.rights import Asked, Rights, demand_all
 from omega.entrypoints.limits import Limits
@@ -103,7 +104,8 @@ class Route:
     others are allowed too, as often as one likes. An `internal` route is there to explain an error: it is in
     no `Allow` header and is not documented. A `public` route needs no key, and its handler can reach nothing
     that is stored; any other needs `rights`, and without them is there only for those whom nothing restricts.
-    `summary`, `description` and `extra` (schemas, tags) are for the documentation only.
+    `summary`, `description` and `doc` (what it takes and gives) are for the documentation only; a route that
+    is not internal needs `summary` and `doc`.
     """
 
     method: str
@@ -116,7 +118,7 @@ class Route:
     rights: Rights | None = field(default=None, kw_only=True, repr=False)
     summary: str = field(default="", kw_only=True)
     description: str = field(default="", kw_only=True, repr=False)
-    extra: Mapping[str, Any] = field(factory=dict, kw_only=True, repr=False)
+    doc: Operation | None = field(default=None, kw_only=True, repr=False)
 
 
 def build_app(

@@ -10,6 +10,7 @@ from omega.domain.names import SCRIPT
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http import calls, fields
 from omega.entrypoints.http.bodies import parse_json_object
+from omega.entrypoints.http.documented import scripts as documented
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.limits import Limits
 from omega.entrypoints.runtime import RuntimeTask
@@ -33,10 +34,24 @@ class ScriptResource:
         one = "/api/v1/script/<name:name>"
         version = frozenset({"version"})
         return [
-            Route("GET", "/api/v1/script", self.list, query=fields.PAGE, summary="List scripts"),
-            Route("GET", one, self.read, query=version, summary="A script and its source text"),
-            Route("PUT", one, self.write, summary="Store a script"),
-            Route("DELETE", one, self.drop, summary="Delete a script"),
+            Route(
+                "GET",
+                "/api/v1/script",
+                self.list,
+                query=fields.PAGE,
+                summary="List scripts",
+                doc=documented.LIST,
+            ),
+            Route(
+                "GET",
+                one,
+                self.read,
+                query=version,
+                summary="A script and its source text",
+                doc=documented.READ,
+            ),
+            Route("PUT", one, self.write, summary="Store a script", doc=documented.WRITE),
+            Route("DELETE", one, self.drop, summary="Delete a script", doc=documented.DROP),
             Route(
                 "POST",
                 f"{one}/run",
@@ -44,6 +59,7 @@ class ScriptResource:
                 query=calls.QUERY,
                 filters=True,
                 summary="Call a script's run(om, *args, **kwargs)",
+                doc=documented.RUN,
             ),
         ]
 

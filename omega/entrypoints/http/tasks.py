@@ -14,6 +14,7 @@ from omega.domain.tasks import FAILURE, REVOKED, SUCCESS, Task
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http import errors, fields
 from omega.entrypoints.http.calls import with_answer
+from omega.entrypoints.http.documented import tasks as documented
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.http.wsgi_call import CAN_WAIT, Pause
 from omega.entrypoints.runtime import RuntimeTask
@@ -36,12 +37,32 @@ class TaskResource:
         page = frozenset({"limit", "offset"})
         uri = frozenset({"resource_uri"})
         return [
-            Route("GET", "/api/v1/task", self.list, query=page, summary="List tasks, the latest first"),
-            Route("GET", one, self.describe, summary="What is known of a task"),
-            Route("GET", f"{one}/status", self.status, summary="How a task is"),
-            Route("GET", f"{one}/result", self.result, query=uri, summary="The result of a task"),
-            Route("GET", f"{one}/events", self.events, summary="How a task goes on, as server-sent events"),
-            Route("DELETE", one, self.cancel, summary="Cancel a task"),
+            Route(
+                "GET",
+                "/api/v1/task",
+                self.list,
+                query=page,
+                summary="List tasks, the latest first",
+                doc=documented.LIST,
+            ),
+            Route("GET", one, self.describe, summary="What is known of a task", doc=documented.DESCRIBE),
+            Route("GET", f"{one}/status", self.status, summary="How a task is", doc=documented.STATUS),
+            Route(
+                "GET",
+                f"{one}/result",
+                self.result,
+                query=uri,
+                summary="The result of a task",
+                doc=documented.RESULT,
+            ),
+            Route(
+                "GET",
+                f"{one}/events",
+                self.events,
+                summary="How a task goes on, as server-sent events",
+                doc=documented.EVENTS,
+            ),
+            Route("DELETE", one, self.cancel, summary="Cancel a task", doc=documented.CANCEL),
         ]
 
     def list(self, request: Request) -> Response:

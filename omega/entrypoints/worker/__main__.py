@@ -3,17 +3,24 @@ input."""
 
 import sys
 
+from omega.domain.errors import OmegaError
 from omega.entrypoints import settings
 from omega.entrypoints.bootstrap import connect
 from omega.entrypoints.settings import DEFAULT_BUCKET
 from omega.entrypoints.worker.supervisor import supervise
+from omega.ports.queue import QueueUnavailable
+from omega.ports.records import StoreFull, StoreUnavailable
 
 
 def main() -> None:
     """Work for the parent process."""
     processes, grace_s = sys.argv[1:]
-    work = connect(settings.load(), bucket=DEFAULT_BUCKET).work
-    supervise(work, processes=int(processes), grace_s=float(grace_s), with_parent=True)
+    try:
+        services = connect(settings.load(), bucket=DEFAULT_BUCKET)
+        services.check_key()
+    except (OmegaError, StoreUnavailable, StoreFull, QueueUnavailable) as error:
+        sys.exit(f"cannot start the worker: {error}")
+    supervise(services.work, processes=int(processes), grace_s=float(grace_s), with_parent=True)
 
 
 if __name__ == "__main__":

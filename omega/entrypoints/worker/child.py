@@ -4,10 +4,11 @@ import logging
 import os
 import sys
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 from attrs import asdict
 
+from omega.domain.errors import OmegaError
 from omega.domain.tasks import LeaseLost, Progress
 from omega.entrypoints import settings
 from omega.entrypoints.bootstrap import connect
@@ -15,6 +16,9 @@ from omega.entrypoints.settings import DEFAULT_BUCKET
 from omega.entrypoints.work import Work
 from omega.entrypoints.worker.messages import encoded, receive, send
 from omega.entrypoints.worker.processes import die_with
+from omega.ports.records import StoreFull, StoreUnavailable
+
+_log: Final = logging.getLogger("omega.worker")
 
 
 def main() -> None:
@@ -22,9 +26,13 @@ def main() -> None:
     die_with(os.getppid())
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
-    services = connect(settings.load(), bucket=DEFAULT_BUCKET)
-    # The first use imports scikit-learn, which takes a second: better now than in somebody's task.
-    _ = services.models
+    try:
+        services = connect(settings.load(), bucket=DEFAULT_BUCKET)
+        # The first use imports scikit-learn, which takes a second: better now than in somebody's task.
+        _ = services.models
+    except (OmegaError, StoreUnavailable, StoreFull) as error:
+        _log.warning("cannot begin to work: %s", error)
+        sys.exit(1)
     send(connection, {"ready": True})
     try:
         while True:

@@ -1,6 +1,8 @@
 """Every estimator of scikit-learn, from spec to answer, gives what scikit-learn gives when asked directly."""
 
 import inspect
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -143,3 +145,16 @@ def _compare(answer: Any, expected: Any) -> None:
         np.testing.assert_allclose(answer, expected, rtol=1e-9, atol=1e-12)
     else:
         np.testing.assert_array_equal(answer, expected)
+
+
+def test_the_first_calls_may_come_at_once() -> None:
+    """In a process that has not imported all of scikit-learn yet, as a server is at its start."""
+    code = """if True:
+        from concurrent.futures import ThreadPoolExecutor
+        from omega.adapters.sklearn_models.models import SklearnModelExecutor
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(SklearnModelExecutor().create, [[["Ridge", {}]]] * 8))
+        assert {type(model).__name__ for model in made} == {"Ridge"}
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ import pytest
 from omega.adapters.system import signer as signer_module
 from omega.adapters.system.clock import SystemClock
 from omega.adapters.system.ids import TimeOrderedIds
-from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_or_create_key
+from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_key, load_or_create_key
 from tests.contracts.clock import ClockSuite
 from tests.contracts.ids import IdsSuite
 from tests.contracts.signer import SignerSuite
@@ -175,6 +175,19 @@ def test_a_key_that_appears_meanwhile_is_not_replaced(path: Path, monkeypatch: p
 
     monkeypatch.setattr(signer_module.secrets, "token_hex", appear)
     assert load_or_create_key(path) == bytes.fromhex(another)
+
+
+def test_a_key_that_is_named_is_not_made(path: Path) -> None:
+    with pytest.raises(UnusableKeyFile, match=r"key file .*/key is missing: copy it from the machine"):
+        load_key(path)
+    assert not path.parent.exists()
+    key = load_or_create_key(path)
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    assert load_key(path) == key
+    path.chmod(0o644)
+    with pytest.raises(UnusableKeyFile, match="others may use"):
+        load_key(path)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o660, 0o644, 0o610, 0o777], ids=oct)

@@ -216,9 +216,9 @@ def test_damage_is_named_and_never_given_out(world, documents):
         world.blobs.remove(id)
         if kept == b"one":
             world.blobs.write(id, chunks=[b"0ne"])
-    with pytest.raises(Corrupt, match="version 1 of script 'a' is damaged: its content is not what"):
+    with pytest.raises(Corrupt, match=r"version 1 of script 'a' is damaged: its content .* is not what"):
         documents.get(Reference("a", at=1))
-    with pytest.raises(Corrupt, match="version 2 of script 'a' is damaged: its content is missing"):
+    with pytest.raises(Corrupt, match=r"version 2 of script 'a' is damaged: its content .* is missing"):
         documents.get(Reference("a"))
     assert documents.metadata(Reference("a")).version == 2
 

@@ -91,14 +91,14 @@ def tampered(world: World, change: Any) -> None:
 
 def test_changed_bytes_are_never_loaded(world, fitted):
     tampered(world, lambda payload: payload[:-1] + bytes([payload[-1] ^ 1]))
-    with pytest.raises(Corrupt, match=r"version 2 of model .m. is damaged: its content is not what"):
+    with pytest.raises(Corrupt, match=r"version 2 of model .m. is damaged: its content .* is not what"):
         fitted.get(Reference("m"))
 
 
 def test_a_missing_payload_is_named(world, fitted):
     for id in list(world.blobs.ids()):
         world.blobs.remove(id)
-    with pytest.raises(Corrupt, match="version 2 of model 'm' is damaged: its content is missing"):
+    with pytest.raises(Corrupt, match=r"version 2 of model 'm' is damaged: its content .* is missing"):
         fitted.get(Reference("m"))
 
 

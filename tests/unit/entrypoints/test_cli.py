@@ -122,7 +122,7 @@ def test_models(om):
         (("datasets", "put", "none.csv", "d"), 1, "om: cannot read 'none.csv'"),
         (("datasets", "put", "bad.csv", "d"), 1, "om: "),
         (("datasets", "put", "bad.npy", "d"), 1, "not a .npy array"),
-        (("datasets", "list", "--store", "ftp://x"), 1, "cannot use store 'ftp://x'"),
+        (("datasets", "list", "--store", "ftp://x"), 1, "of no known form: give file:///"),
         (("models", "put", "NoSuchModel", "m"), 1, "NoSuchModel"),
         (("models", "put", "{}", "m"), 1, "list of steps"),
         (("models", "put", "./binary", "m"), 1, "'./binary' is not a pipeline spec: it is not text"),

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,25 @@ def test_argument_environment_file_default_in_this_order(tmp_path, monkeypatch):
     assert served.queue == "sqlite:///home/x/queue.sqlite"
 
 
+def test_the_key_file_can_be_named_and_child_processes_find_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load(home=tmp_path, environ={}).signing_key_path == tmp_path / "signing.key"
+    assert "OMEGA_SIGNING_KEY_FILE" not in load(home=tmp_path, environ={}).environment()
+    Path("omega.toml").write_text('signing_key_file = "from_file"')
+    assert load(home=tmp_path, environ={}).signing_key_path == tmp_path / "from_file"
+    settings = load(home=tmp_path, environ={"OMEGA_SIGNING_KEY_FILE": "given"})
+    assert settings.signing_key_path == tmp_path / "given"
+    for environ in (settings.environment(), settings.within_a_task("b")):
+        assert load(environ=environ).signing_key_path == tmp_path / "given"
+
+
 @pytest.mark.parametrize(
     ("environ", "toml", "words"),
     [
-        ({"OMEGA_STORE": "ftp://x"}, "", "cannot use store 'ftp://x'"),
-        ({"OMEGA_STORE": "file://host/x"}, "", "cannot use store"),
-        ({"OMEGA_STORE": "relative/dir"}, "", "cannot use store"),
+        ({}, "signing_key_file = 5", "signing_key_file in omega.toml is 5: it must be a path"),
+        ({"OMEGA_STORE": "ftp://x"}, "", "of no known form: give file:///"),
+        ({"OMEGA_STORE": "file://host/x"}, "", "of no known form: give file:///"),
+        ({"OMEGA_STORE": "relative/dir"}, "", "of no known form: give file:///"),
         ({"OMEGA_MAX_ROWS": "many"}, "", "environment variable OMEGA_MAX_ROWS is 'many'"),
         ({"OMEGA_MAX_ROWS": "0"}, "", "from 1 on"),
         ({}, "max_rows = true", "max_rows in omega.toml is True"),
@@ -61,6 +75,19 @@ def test_what_cannot_be_used_is_named(tmp_path, monkeypatch, environ, toml, word
     with pytest.raises(BadInput) as caught:
         load(home=tmp_path, environ=environ)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb+srv://u:s3cret@h/d", "mongo://u:s3cret@h/d", "http://u:s3cret@h/d", "file://u:s3cret@h/d",
+        "u:s3cret@h/d", "file://u:s3cret@[::1/d", "postgresql://h/d?password=s3cret",
+    ],
+)  # fmt: skip
+def test_a_store_that_cannot_be_used_is_not_quoted_as_a_password_may_be_in_it(tmp_path, url):
+    with pytest.raises(BadInput, match="the URL of the store") as caught:
+        load(store=url, home=tmp_path, environ={})
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_child_process_finds_the_same_settings(tmp_path, monkeypatch):

@@ -337,6 +337,9 @@ class TestWriting:
         refused(filled("PUT", "/dataset/new", body, If_Match="*"), 412, "does not exist")
         refused(filled("DELETE", "/dataset/d", If_Match='"2", W/"7"'), 412, "is at version 1")
         refused(filled("PUT", "/dataset/d", body, If_Match="2"), 400, "malformed")
+        for name in ("If_Match", "If_None_Match"):
+            # An empty list of versions would be a condition that says nothing, or one that never holds.
+            refused(filled("PUT", "/dataset/d", body, **{name: ""}), 400, "malformed")
         assert filled("PUT", "/dataset/d", body, If_Match='"1"').status == 202
         refused(filled("PUT", "/dataset/d", body, If_Match='W/"2"'), 412, "is at version 2")
         refused(filled("PUT", "/dataset/d?append=true", {**body, "append": False}), 400, "given twice")
@@ -507,6 +510,7 @@ class TestModels:
             ("GET", "/model/m/fit?datax=d", 405, "not allowed"),
             ("POST", "/model/m/fit?datax=d", 405, "not allowed"),
             ("DELETE", "/model/m/predict", 405, "not allowed"),
+            ("PUT", "/model/m?datax=d", 405, "for a model's actions"),
             ("PUT", "/model/m", 405, "ACTION"),
             ("GET", "/model/m?datay=d", 400, "without datax"),
             ("PATCH", "/dataset/d", 405, "only DELETE, GET, HEAD, OPTIONS, PUT"),
