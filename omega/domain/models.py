@@ -1,7 +1,7 @@
 """Models: made from a spec, fitted on datasets, asked for predictions.
 
-Every fit makes a new version; the one before keeps serving until the new one is whole. What is loaded must
-carry our signature.
+Every fit makes a new version; the one before keeps serving until the new one is whole. What is loaded, and
+what was learned about its input, must carry our signature for just this version (docs/adr/0020).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ from omega.domain.features import Features, as_features, features_of
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import DATASET, Reference, check_name
 from omega.domain.payloads import Payload, Payloads
+from omega.domain.seals import check_seal, sealed
 from omega.domain.tasks.runs import NO_RUN, Run
 from omega.ports.cache import Cache
 from omega.ports.ids import Ids
@@ -125,7 +126,9 @@ class ModelService:
         Raises: NotFound, Corrupt.
         """
         allowed = self._allowed("get", reference.name)
-        return allowed._read(allowed.catalogue.version(reference))
+        version = allowed.catalogue.version(reference)
+        check_seal(self.signer, version)
+        return allowed._unpickled(version)
 
     def metadata(self, reference: Reference, *, action: str = "metadata") -> Metadata:
         """What is said about a version of a model; attributes `fitted`, `features`, `classes`, `estimator`.
@@ -234,6 +237,7 @@ class ModelService:
         """The model of `version`, fitted (further), as the version to be."""
         if action not in FIT:
             raise BadInput(f"unknown action {action!r}: a model can be changed by {', '.join(FIT)}")
+        model = self._load(version)
         before = version.metadata.attributes
         further = action == "partial_fit" and before["fitted"] and before["features"] is not None
         table = features.fitted_order(x, before) if further else x.table
@@ -242,7 +246,7 @@ class ModelService:
             if further
             else features.learned(x, y)
         )
-        model, target = self._load(version), None if y is None else y.table
+        target = None if y is None else y.table
         fitted = _translated(
             lambda: self.executor.fit(model, action=action, x=table, y=target, classes=classes)
         )
@@ -292,6 +296,8 @@ class ModelService:
     def _commit(
         self, name: str, draft: Draft, *, base: Head | None, precondition: Precondition = ALWAYS
     ) -> Metadata:
+        number, at = base.version + 1 if base else 1, self.catalogue
+        draft = sealed(self.signer, draft, resource=at.resource, bucket=at.bucket, name=name, number=number)
         try:
             return self.catalogue.commit(name, draft, base=base, precondition=precondition).metadata
         except (OmegaError, StoreFull, ValueError):
@@ -307,31 +313,36 @@ class ModelService:
     def _store(self, model: Any, *, definition: str) -> dict[str, Any]:
         content = _translated(lambda: self.codec.dump(model))
         payload = self.payloads.write([content])
-        return {"content": asdict(payload), "signature": self.signer.sign(content), "definition": definition}
+        return {"content": asdict(payload), "definition": definition}
 
     def _opened(self, reference: Reference) -> tuple[Version, Any]:
         """A version and its model, as `_load`. Of the last version, which is the one asked for most, the head
         alone is read once the rest is in the cache.
         """
         head = self.catalogue.head(reference.name)
-        if not reference.back and reference.at in (None, head.version):
-            kept: tuple[Version, Any] | None = self.cache.get(head.tip)
-            if kept is not None:
-                return kept
-        version = self.catalogue.version_of(head, reference)
-        return version, self._load(version)
+        if reference.back or reference.at not in (None, head.version):
+            version = self.catalogue.version_of(head, reference)
+            return version, self._load(version)
+        kept: tuple[Version, Any] | None = self.cache.get(head.tip)
+        return kept or self._kept(self.catalogue.version_of(head, reference))
 
     def _load(self, version: Version) -> Any:
         """The model of a version, shared with other callers: not to be changed."""
-        kept = self.cache.get(version.tip)
-        if kept is not None:
-            return kept[1]
-        model = self._read(version)
-        # Neither is ever changed: a tip belongs to one version for good.
-        self.cache.put(version.tip, (version, model), size_bytes=version.payload["content"]["size_bytes"])
-        return model
+        kept: tuple[Version, Any] | None = self.cache.get(version.tip)
+        # The tip belongs to one version for good: if the store says otherwise now, it was tampered with.
+        if kept is None or kept[0] != version:
+            kept = self._kept(version)
+        return kept[1]
 
-    def _read(self, version: Version) -> Any:
+    def _kept(self, version: Version) -> tuple[Version, Any]:
+        """A version, the signature of which was checked, and its model; both are in the cache then."""
+        check_seal(self.signer, version)
+        kept = version, self._unpickled(version)
+        self.cache.put(version.tip, kept, size_bytes=version.payload["content"]["size_bytes"])
+        return kept
+
+    def _unpickled(self, version: Version) -> Any:
+        """The model of a version whose signature was checked."""
         of = f"version {version.metadata.version} of model {version.metadata.name!r}"
         try:
             content = b"".join(self.payloads.read(Payload(**version.payload["content"]), of=of))
@@ -339,8 +350,6 @@ class ModelService:
             if self.catalogue.is_gone(version):
                 raise NotFound(f"model {version.metadata.name!r} was removed while it was read") from error
             raise
-        if not self.signer.verify(content, signature=version.payload["signature"]):
-            raise Corrupt(f"{of} is not signed by this installation: it is not loaded")
         try:
             return self.codec.load(content)
         except CorruptModel as error:

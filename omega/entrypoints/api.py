@@ -34,6 +34,7 @@ from omega.entrypoints.objects import Objects, reference
 from omega.entrypoints.runtime import Runtime
 from omega.entrypoints.scripts import Scripts
 from omega.entrypoints.settings import Settings
+from omega.ports.meter import Figures
 
 if TYPE_CHECKING:
     from omega.domain.keys import Callers, KeyService
@@ -90,6 +91,16 @@ class Omega:
     def keys(self) -> "KeyService":
         """The keys by which callers of the REST API are known."""
         return self._services.keys
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._services.settings
+
+    @property
+    def figures(self) -> Figures | None:
+        """What is counted, if somebody counts."""
+        return self._services.figures
 
     def callers(self, rules: Sequence[str] | None = None) -> "Callers":
         """Those who call a server with these access rules.

@@ -50,16 +50,19 @@ from omega.domain.tasks import (
 from omega.domain.trust import Trust
 from omega.entrypoints import actions
 from omega.entrypoints.settings import Settings
-from omega.entrypoints.work import Attempt, Work
+from omega.entrypoints.trail import present_request
+from omega.entrypoints.work import Attempt, Work, log_end
 from omega.ports.blobs import DatedBlobStore
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
+from omega.ports.meter import Figures
 from omega.ports.models import ModelCodec, ModelExecutor
 from omega.ports.records import RecordStore, WalkableRecordStore
 from omega.ports.signer import Signer
 from omega.ports.upkeep import StoreUpkeep
 
 if TYPE_CHECKING:
+    from omega.adapters.prometheus_meter.meter import PrometheusMeter
     from omega.domain.keys import Callers, KeyService
 
 
@@ -70,7 +73,8 @@ class Services:
 
     `remote` says that somebody chose a queue, so that calls that take long are left to workers. `check_key`
     raises BadInput where the store's models are signed with another key than this machine has; so does the
-    first use of `models`. `adopt_key` makes this machine's key that of the store.
+    first use of `models`. `adopt_key` makes this machine's key that of the store. `figures` are
+    there where a meter is.
 
     What takes long to import, or connects to a server, is put together at first use: `om datasets` need not
     wait for scikit-learn, nor have a queue.
@@ -80,6 +84,8 @@ class Services:
     schedules: JobSchedules
     bucket: str
     remote: bool
+    settings: Settings
+    figures: Figures | None
     within: Callable[[str], "Services"]
     as_: Callable[[Access, str], "Services"]
     check_key: Callable[[], None]
@@ -207,13 +213,20 @@ def _signing_key(settings: Settings) -> bytes:
         raise BadInput(f"cannot keep a signing key in {settings.home}: {error.strerror or error}") from error
 
 
-def connect(settings: Settings, *, bucket: str) -> Services:
-    """Open the stores that the settings name and put the services on them.
+def metered(settings: Settings) -> "PrometheusMeter":
+    """A meter, and what it says. Of several processes with these settings all show the same figures."""
+    from omega.adapters.prometheus_meter.meter import PrometheusMeter
+
+    return PrometheusMeter(settings.figures_path)
+
+
+def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" = None) -> Services:
+    """Open the stores that the settings name and put the services on them; `meter` is told what they do.
 
     Raises: BadInput for settings that cannot be used, StoreUnavailable.
     """
     stores = _stores(settings)
-    clock, ids, loaded = SystemClock(), TimeOrderedIds(), LruCache(settings.model_cache_bytes)
+    clock, ids, loaded = SystemClock(), TimeOrderedIds(), LruCache(settings.model_cache_bytes, meter)
     payloads, signer = Payloads(stores.blobs, ids), HmacSigner(stores.signing_key)
     segments = Segments(ArrowFrameStore(stores.blobs), payloads, ids)
     trust = Trust(stores.records, signer)
@@ -227,6 +240,11 @@ def connect(settings: Settings, *, bucket: str) -> Services:
     def left_by(task: Task) -> Answer | None:
         return actions.left_by(catalogue(MODEL, task.bucket), runs(task.bucket), task)
 
+    def told(task: Task) -> None:
+        log_end(task)
+        if meter is not None:
+            meter.ended(resource=task.call.resource, action=task.call.action, status=task.status)
+
     @cache
     def check_key() -> None:
         if not trust.is_mutual():
@@ -239,7 +257,7 @@ def connect(settings: Settings, *, bucket: str) -> Services:
     @cache
     def work() -> Work:
         inputs = InputStore(segments)
-        return _work(settings, stores.records, payloads, inputs, clock, ids, within, left_by)
+        return _work(settings, stores.records, payloads, inputs, clock, ids, within, left_by, told)
 
     def close() -> None:
         if work.cache_info().currsize:
@@ -298,6 +316,8 @@ def connect(settings: Settings, *, bucket: str) -> Services:
             schedules,
             bucket,
             remote,
+            settings,
+            meter,
             lambda other: within(other, access),
             lambda other, its: within(its, other),
             check_key,
@@ -319,6 +339,7 @@ def _work(
     ids: Ids,
     within: Callable[[str, Access], Services],
     left_by: Callable[[Task], Answer | None],
+    told: Callable[[Task], object],
 ) -> Work:
     from omega.adapters.huey_queue.queue import UnusableQueueURL, open_queue
 
@@ -338,11 +359,13 @@ def _work(
         attempts=1 if settings.queue_in_memory else Policy().attempts,
     )
 
-    endings = Endings(records, payloads, inputs, clock, ids, policy, left_by)
+    endings = Endings(records, payloads, inputs, clock, ids, policy, left_by, told)
     leases = Leases(records, queue, clock, policy, endings)
 
     def tasks(bucket: str) -> TaskService:
-        return TaskService(bucket, records, inputs, payloads, queue, clock, ids, policy, endings, leases)
+        return TaskService(
+            bucket, records, inputs, payloads, queue, clock, ids, policy, endings, leases, present_request
+        )
 
     def perform(task: Task, run: Attempt) -> Answer:
         # Whatever the task was checked for when it was submitted, and nothing else, can be reached by it.

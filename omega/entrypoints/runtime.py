@@ -50,6 +50,10 @@ class Runtime:
         """
         return self._services.work.queue.size()
 
+    def open_tasks(self) -> int:
+        """About how many tasks, of all buckets, have not ended."""
+        return self._services.work.leases.records.count_open()
+
     @property
     def policy(self) -> Policy:
         """What holds for all tasks."""

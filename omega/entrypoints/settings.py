@@ -40,6 +40,15 @@ _NUMBERS: Final = {
     "task_lease_s": "task_lease_s",
     "task_retention_s": "task_retention_s",
 }
+#: What is one of a few words.
+_WORDS: Final = {
+    "log_format": ("text", "json"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "access_log": ("off", "on"),
+}
+_FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"
+#: Lists: in the environment, with commas between.
+_LISTS: Final = ("allowed_hosts", "allowed_origins")
 
 
 @frozen
@@ -54,8 +63,12 @@ class Settings:
     `model_cells` the numbers that an estimator may be made to allocate and a sparse answer may hold,
     `result_bytes` the answer of a task. A task may take `task_timeout_s` seconds; its result is kept for
     `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` are those
-    of OMEGA_RESTAPI_FILTER, as they were given; `None` where it is not set. `signing_key_file` holds the key
-    that models are signed with; by default it is `signing.key` in `home`, and is made where it is missing.
+    of OMEGA_RESTAPI_FILTER, as they were given; `None` where it is not set. The server answers for
+    `allowed_hosts`, besides the loopback ones, and lets pages of `allowed_origins` call it. `log_format` is
+    `"text"` or `"json"`, `log_level` the least that is logged; with `access_log` `"on"` every request is. In
+    `figures_path` the processes of a server share their figures; it is no setting, but the variable that
+    prometheus-client knows. `signing_key_file` holds the key that models are signed with; by default it is
+    `signing.key` in `home`, and is made where it is missing.
     """
 
     home: Path
@@ -73,6 +86,12 @@ class Settings:
     task_retention_s: int = 86_400
     access_rules: tuple[str, ...] | None = None
     signing_key_file: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    log_format: str = "text"
+    log_level: str = "warning"
+    access_log: str = "off"
+    figures_path: Path | None = None
 
     @property
     def store_in_memory(self) -> bool:
@@ -126,7 +145,9 @@ class Settings:
             texts[_RULES] = json.dumps(self.access_rules)
         if self.signing_key_file is not None:
             texts["OMEGA_SIGNING_KEY_FILE"] = str(self.signing_key_file)
-        return texts | {_variable(name): str(attrgetter(place)(self)) for name, place in _NUMBERS.items()}
+        texts |= {_variable(name): str(attrgetter(place)(self)) for name, place in _NUMBERS.items()}
+        texts |= {_variable(name): getattr(self, name) for name in _WORDS}
+        return texts | {_variable(name): ",".join(getattr(self, name)) for name in _LISTS}
 
     def within_a_task(self, bucket: str) -> dict[str, str]:
         """The environment of code that a task runs: it is in the task's bucket, and carries out in its own
@@ -138,6 +159,13 @@ class Settings:
     def export(self) -> None:
         """Put these settings into this process's environment, for child processes too."""
         os.environ.update(self.environment())
+        if self.figures_path is not None:
+            os.environ[_FIGURES] = str(self.figures_path)
+
+
+def forget_figures() -> None:
+    """Let nothing that this process runs write among the figures of the server."""
+    os.environ.pop(_FIGURES, None)
 
 
 def load(
@@ -163,6 +191,8 @@ def load(
     limits = Limits(**{p.removeprefix("limits."): n for p, n in numbers.items() if p.startswith("limits.")})
     own: dict[str, Any] = {place: number for place, number in numbers.items() if "." not in place}
     key_file = environ.get("OMEGA_SIGNING_KEY_FILE") or found.get("signing_key_file")
+    own |= {name: _word(name, environ, found) for name in _WORDS}
+    own |= {name: _list(name, environ, found) for name in _LISTS}
     settings = Settings(
         home=home,
         store=store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri(),
@@ -170,6 +200,7 @@ def load(
         bucket=environ.get("OMEGA_BUCKET") or DEFAULT_BUCKET,
         access_rules=_access_rules(environ),
         signing_key_file=Path(key_file).expanduser().absolute() if key_file else None,
+        figures_path=Path(shared) if (shared := environ.get(_FIGURES)) else None,
         **own,
     )
     if settings.store_in_memory:
@@ -209,7 +240,7 @@ def _from_file(home: Path) -> dict[str, Any]:
         except tomllib.TOMLDecodeError as error:
             raise BadInput(f"omega.toml is not valid TOML: {error}") from error
         texts = {"store": "a URL", "queue": "a URL", "signing_key_file": "a path"}
-        known = {*texts, *_NUMBERS}
+        known = {*texts, *_NUMBERS, *_WORDS, *_LISTS}
         if unknown := sorted(found.keys() - known):
             raise BadInput(
                 f"omega.toml has unknown settings {', '.join(unknown)}: there are {', '.join(sorted(known))}"
@@ -229,3 +260,20 @@ def _positive(value: object, where: str) -> int:
     if number < 1 or isinstance(value, bool | float):
         raise BadInput(f"{where} is {value!r}: it must be a whole number from 1 on")
     return number
+
+
+def _word(name: str, environ: Mapping[str, str], found: Mapping[str, Any]) -> str:
+    words = _WORDS[name]
+    default = str(attrs.fields_dict(Settings)[name].default)
+    value = environ.get(_variable(name)) or found.get(name, default)
+    if value not in words:
+        raise BadInput(f"{_variable(name)} ({name}) is {value!r}: it must be {' or '.join(words)}")
+    return str(value)
+
+
+def _list(name: str, environ: Mapping[str, str], found: Mapping[str, Any]) -> tuple[str, ...]:
+    given = environ.get(_variable(name))
+    values = found.get(name, []) if given is None else given.split(",")
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise BadInput(f"{name} in omega.toml is {values!r}: it must be a list of texts")
+    return tuple(stripped for value in values if (stripped := value.strip()))

@@ -24,6 +24,7 @@ from omega.domain.tasks import (
     TaskService,
     Workers,
 )
+from omega.entrypoints.trail import about
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
 from omega.ports.queue import JSONObject, TaskConsumer, TaskQueue
@@ -110,7 +111,13 @@ class Work:
 
         Raises: LeaseLost.
         """
+        with about(request_id=task.request_id, task_id=task.id):
+            return self._tried(task, holder, report)
+
+    def _tried(self, task: Task, holder: str, report: Callable[[Progress], object]) -> Result:
         run = Attempt(task.id, task.created, lambda: self.leases.check(task, holder=holder), report)
+        call = task.call
+        _log.info("attempt %d at %s %s %s", task.attempts, call.resource, call.name, call.action)
         try:
             answer = self.perform(task, run)
             size = len(answer.content)
@@ -185,3 +192,10 @@ class Work:
                 self.leases.endings.fail(task, holder, failure, said)
             case Again(failure):
                 self.leases.endings.fail(task, holder, failure)
+
+
+def log_end(task: Task) -> None:
+    """Say in the log how a task has ended."""
+    with about(request_id=task.request_id, task_id=task.id):
+        words = "" if task.failure is None else f": {task.failure.message}"
+        _log.info("the task has ended: %s%s", task.status, words)

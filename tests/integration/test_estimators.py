@@ -28,7 +28,8 @@ def as_arrow(frame: pd.DataFrame) -> bytes:
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_same_numbers_through_rest(server: Server, name: str) -> None:
+def test_same_numbers_through_rest(embedded_server: Server, name: str) -> None:
+    server = embedded_server
     case = CASES[name]
     query = {"datax": f"{name}.x"} | ({} if case.y is None else {"datay": f"{name}.y"})
     for dataset, frame in ((f"{name}.x", case.x), (f"{name}.y", case.y)):

@@ -38,7 +38,7 @@ def test_it_says_one_line_and_nothing_else() -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_requests_under_way_are_finished_at_the_end(sent: signal.Signals, workers: int) -> None:
     with running(workers=workers) as server, server.connect() as sock, server.connect() as idle:
-        sock.sendall(b"GET /sleep?s=3 HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"GET /sleep?s=3 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(0.3)
         pids = server.workers()
         assert len(pids) == workers
@@ -51,7 +51,7 @@ def test_requests_under_way_are_finished_at_the_end(sent: signal.Signals, worker
 
 def test_a_request_that_does_not_end_is_cut_off_after_the_grace_time() -> None:
     with running() as server, server.connect(20) as sock:
-        sock.sendall(b"GET /sleep?s=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"GET /sleep?s=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(0.3)
         pids = server.workers()
         server.process.send_signal(signal.SIGTERM)
@@ -61,7 +61,7 @@ def test_a_request_that_does_not_end_is_cut_off_after_the_grace_time() -> None:
 
 def test_no_worker_outlives_a_main_process_that_is_killed() -> None:
     with running(workers=2) as server, server.connect() as sock:
-        sock.sendall(b"GET /sleep?s=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"GET /sleep?s=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(0.3)
         pids = server.workers()
         server.process.kill()
@@ -167,7 +167,7 @@ def test_bodies_of_all_sizes(demo: Running) -> None:
 
 def test_chunked_bodies(demo: Running) -> None:
     body = b"5\r\nhello\r\n6;a=b\r\n world\r\n0\r\n\r\n"
-    head = b"PUT /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"PUT /size HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert parsed(demo.send(head + body)).json == {"size": 11}
     assert parsed(demo.send(head + b"5\r\nhello\r\nzz\r\n")).status == 400
 
@@ -175,7 +175,7 @@ def test_chunked_bodies(demo: Running) -> None:
 def test_a_body_that_is_promised_comes_after_100(demo: Running) -> None:
     with demo.connect() as sock:
         sock.sendall(
-            b"PUT /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"PUT /size HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
         )
         assert sock.recv(1000).startswith(b"HTTP/1.1 100 ")
@@ -184,7 +184,9 @@ def test_a_body_that_is_promised_comes_after_100(demo: Running) -> None:
 
 
 def test_a_body_that_is_too_large_is_not_asked_for(demo: Running) -> None:
-    head = b"PUT /size HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\nExpect: 100-continue\r\n\r\n"
+    head = (
+        b"PUT /size HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\nExpect: 100-continue\r\n\r\n"
+    )
     assert parsed(demo.send(head, timeout=10)).status == 413
 
 
@@ -192,7 +194,9 @@ def test_many_requests_on_one_connection(demo: Running) -> None:
     with demo.connect() as sock:
         for number in range(20):
             body = b"x" * number * 1000
-            sock.sendall(b"PUT /size HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            sock.sendall(
+                b"PUT /size HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            )
             reply = sock.recv(65_536)
             assert reply.endswith(b'{"size":%d}' % len(body))
 
@@ -200,7 +204,7 @@ def test_many_requests_on_one_connection(demo: Running) -> None:
 def test_a_long_answer_comes_whole_in_bounded_memory(demo: Running) -> None:
     before = demo.ask("GET", "/process").json["peak_mib"]
     with demo.connect() as sock:
-        sock.sendall(b"GET /stream?chunks=8000 HTTP/1.0\r\nHost: x\r\n\r\n")
+        sock.sendall(b"GET /stream?chunks=8000 HTTP/1.0\r\nHost: localhost\r\n\r\n")
         time.sleep(0.5)
         size = 0
         while part := sock.recv(1 << 20):
@@ -210,17 +214,17 @@ def test_a_long_answer_comes_whole_in_bounded_memory(demo: Running) -> None:
 
 
 def test_a_stream_that_fails_does_not_look_whole(demo: Running) -> None:
-    raw = demo.send(b"GET /stream?chunks=50&fail=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    raw = demo.send(b"GET /stream?chunks=50&fail=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert parsed(raw).status == 200
     assert not raw.endswith(b"0\r\n\r\n")
-    whole = demo.send(b"GET /stream?chunks=50 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    whole = demo.send(b"GET /stream?chunks=50 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert whole.endswith(b"0\r\n\r\n")
 
 
 def test_a_client_that_leaves_ends_the_stream(demo: Running, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     with demo.connect() as sock:
-        sock.sendall(f"GET /stream?chunks=10000000&mark={mark} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        sock.sendall(f"GET /stream?chunks=10000000&mark={mark} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert sock.recv(1000)
     eventually(mark.exists)
 
@@ -228,7 +232,7 @@ def test_a_client_that_leaves_ends_the_stream(demo: Running, tmp_path: Path) -> 
 # hostile clients
 
 
-SMUGGLED = b"GET /sleep?s=smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+SMUGGLED = b"GET /sleep?s=smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SMUGGLING = {
     "length and chunks": b"Content-Length: 60\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "chunks and length": b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
@@ -246,14 +250,14 @@ SMUGGLING = {
 @pytest.mark.parametrize("trick", SMUGGLING.values(), ids=SMUGGLING)
 def test_ambiguous_requests_close_the_connection(demo: Running, trick: bytes) -> None:
     """At most one answer, and then the connection ends: a second request behind it is never read as one."""
-    raw = demo.send(b"PUT /size HTTP/1.1\r\nHost: x\r\n" + trick + SMUGGLED, timeout=3)
+    raw = demo.send(b"PUT /size HTTP/1.1\r\nHost: localhost\r\n" + trick + SMUGGLED, timeout=3)
     assert raw.count(b"HTTP/1.1 ") <= 1
     assert b"smuggled" not in raw
 
 
 def test_a_bare_line_feed_hides_no_request(demo: Running) -> None:
     """Bare LF ends a line (RFC 9112, 2.2), in a field too: what follows is a header, not a request."""
-    raw = demo.send(b"GET /ping HTTP/1.1\nHost: x\nConnection: close\n\n", timeout=3)
+    raw = demo.send(b"GET /ping HTTP/1.1\nHost: localhost\nConnection: close\n\n", timeout=3)
     assert raw.count(b"HTTP/1.1 ") == 1
 
 
@@ -274,7 +278,7 @@ def test_garbage_is_answered_or_dropped(demo: Running, raw: bytes) -> None:
 
 
 def test_headers_without_end_are_bounded(demo: Running) -> None:
-    head = b"GET /ping HTTP/1.1\r\nHost: x\r\n" + b"X-A: " + b"a" * 2_000_000
+    head = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: " + b"a" * 2_000_000
     assert parsed(demo.send(head)).status == 431
 
 
@@ -302,7 +306,7 @@ def test_bad_json_is_a_400(demo: Running, body: bytes) -> None:
 def test_a_body_of_a_gigabyte_is_refused_at_once(demo: Running) -> None:
     before = demo.ask("GET", "/process").json["peak_mib"]
     with demo.connect() as sock:
-        sock.sendall(b"PUT /size HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n")
+        sock.sendall(b"PUT /size HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\n\r\n")
         sent, block = 0, b"x" * (1 << 20)
         with contextlib.suppress(ConnectionError):
             while sent < 1 << 30 and not select.select([sock], [], [], 0)[0]:
@@ -317,7 +321,7 @@ def test_a_body_of_a_gigabyte_is_refused_at_once(demo: Running) -> None:
 def test_a_body_without_end_is_refused_at_the_limit(demo: Running) -> None:
     before = demo.ask("GET", "/process").json["peak_mib"]
     with demo.connect() as sock:
-        sock.sendall(b"PUT /size HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        sock.sendall(b"PUT /size HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         sent, chunk = 0, b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
         with contextlib.suppress(ConnectionError):
             while sent < 1 << 30 and not select.select([sock], [], [], 0)[0]:
@@ -330,8 +334,8 @@ def test_a_body_without_end_is_refused_at_the_limit(demo: Running) -> None:
 
 
 SLOW_HEADS = {
-    "headers": b"GET /ping HTTP/1.1\r\nHost: x\r\nX-A: ",
-    "bodies": b"PUT /size HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+    "headers": b"GET /ping HTTP/1.1\r\nHost: localhost\r\nX-A: ",
+    "bodies": b"PUT /size HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
     "nothing": b"",
 }
 
@@ -372,7 +376,7 @@ def test_slow_readers_hold_nobody_up(demo: Running, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(SLOW):
             sock = stack.enter_context(demo.connect())
-            sock.sendall(b"GET /stream?chunks=10000 HTTP/1.1\r\nHost: x\r\n\r\n")
+            sock.sendall(b"GET /stream?chunks=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(2)
         for _ in range(10):
             assert demo.ask("GET", "/ping", timeout=10).status == 200
@@ -382,7 +386,7 @@ def test_slow_readers_hold_nobody_up(demo: Running, tmp_path: Path) -> None:
 def test_a_reader_that_stops_is_given_up(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     with running(patience="Patience(stall_s=1)") as server, server.connect() as sock:
-        sock.sendall(f"GET /stream?chunks=10000000&mark={mark} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        sock.sendall(f"GET /stream?chunks=10000000&mark={mark} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         eventually(mark.exists)
         assert not received(sock).endswith(b"0\r\n\r\n")
         assert children(server.process.pid)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.support.notebooks import code, notebook, printed
 from tests.support.processes import CHILD, SUPERVISOR, below, kill, of_home
 from tests.support.served import alive, eventually
 from tests.support.server import OM, Server, environment, running
+from tests.support.store_kinds import ON_ONE_STORE
 
 #: "Ends within 5 s", whatever a notebook does to its own process.
 ENDS_WITHIN_S = 5
@@ -32,9 +33,9 @@ SLEEPING = notebook(
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def served(tmp_path_factory: pytest.TempPathFactory, store_of: Callable[[Path], str]) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("jobs")
-    with running(home, env={"OMEGA_TASK_LEASE_S": "3"}) as server:
+    with running(home, env={"OMEGA_STORE": store_of(home), "OMEGA_TASK_LEASE_S": "3"}) as server:
         yield server
 
 
@@ -182,6 +183,7 @@ def test_a_job_that_removes_itself(served):
     assert result(served, answer) == ["still here\n"]
 
 
+@ON_ONE_STORE
 def test_twenty_runs_at_once(served):
     put(served, "many", code("n = 0", tags=["parameters"]), "print(n)")
     answers: dict[int, dict[str, Any]] = {}
@@ -207,6 +209,7 @@ def test_twenty_runs_at_once(served):
 # ends
 
 
+@ON_ONE_STORE
 def test_a_run_over_its_time_ends(served):
     id, pids = asleep(served, "slow", timeout=8)
     task = served.get(f"/task/{id}").json()
@@ -220,6 +223,7 @@ def test_a_run_over_its_time_ends(served):
     assert not any(alive(pid) for pid in pids)
 
 
+@ON_ONE_STORE
 def test_a_kernel_that_dies_ends_its_run(served):
     id, (kernel, _) = asleep(served, "dying")
     psutil.Process(kernel).kill()
@@ -234,6 +238,7 @@ def worker_of(served: Server, pid: int) -> psutil.Process:
     return found
 
 
+@ON_ONE_STORE
 def test_a_worker_that_is_killed_ends_its_run_and_leaves_no_process(served):
     id, pids = asleep(served, "killed")
     kill([worker_of(served, pids[0])])
@@ -251,6 +256,7 @@ def test_a_run_that_is_cancelled_ends_and_leaves_no_process(served):
     assert not any(alive(pid) for pid in pids)
 
 
+@ON_ONE_STORE
 def test_a_supervisor_that_is_killed_ends_its_runs_and_none_is_run_again(served):
     """It has nobody who could end them but its successor, once the lease has lapsed."""
     id, pids = asleep(served, "orphaned")
@@ -305,7 +311,7 @@ def test_a_worker_runs_a_job_by_the_clock(served):
     assert response.status_code == 202 and len(response.json()["next"]) == 5
     # As if nobody had looked for three minutes: the latest time is run, the others were missed.
     home = served.log.parent
-    with Omega((home / "store").as_uri(), home=home) as omega:
+    with Omega(served.env["OMEGA_STORE"], home=home) as omega:
         schedules = omega._services.schedules
 
         def move_back() -> bool:
@@ -346,6 +352,7 @@ def test_scripts(served):
     assert served.put("/script/bad/", json={"code": "def run(om):"}).status_code == 400
 
 
+@ON_ONE_STORE
 @pytest.mark.parametrize(
     ("code", "query", "failure", "words"),
     [
@@ -383,12 +390,11 @@ def test_scripts_that_fail(served, code, query, failure, words):
 
 
 def test_the_command_line(served, tmp_path):
-    home = served.log.parent
     (tmp_path / "job.py").write_text('# %% tags=["parameters"]\nn = 1\n# %%\nprint(1 / n)\n')
 
     def om(*arguments: str, code: int = 0) -> tuple[str, str]:
         done = subprocess.run(
-            [OM, *arguments], env=environment(home), cwd=tmp_path, capture_output=True, text=True, check=False
+            [OM, *arguments], env=served.env, cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == code, (done.stdout, done.stderr)
         assert "Traceback" not in done.stderr

@@ -76,7 +76,7 @@ def _cut(members: ReplicaSet, how: str, *, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("strike", "rounds"), [(kill, 8), (step_down, 8), (freeze, 3), (break_line, 6), (silence_line, 6)]
+    ("strike", "rounds"), [(kill, 6), (step_down, 6), (freeze, 3), (break_line, 5), (silence_line, 5)]
 )
 def test_nothing_acknowledged_is_lost_and_the_server_heals(members, storm, strike, rounds):
     for _ in range(rounds):

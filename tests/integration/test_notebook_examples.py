@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +16,44 @@ from omega.adapters.papermill_notebooks.notebooks import PapermillNotebookRunner
 from omega.ports.notebooks import InvalidParameters, Run
 from tests.support.notebooks import printed, run
 from tests.support.server import environment
+from tests.support.store_kinds import ON_ONE_STORE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+StoreOf = Callable[[Path], str]
+RunExample = Callable[..., Run]
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.ipynb"))
 CONVERTER = NbconvertNotebookConverter()
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, store_of: StoreOf) -> Path:
     """A home whose store holds what the README of the examples says."""
     home = tmp_path_factory.mktemp("home")
     (program,) = re.findall(r"^```python\n(.*?)^```$", (EXAMPLES / "README.md").read_text(), re.M | re.S)
-    subprocess.run([sys.executable, "-c", program], env=environment(home), cwd=home, check=True)
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(home, OMEGA_STORE=store_of(home)),
+        cwd=home,
+        check=True,
+    )
     return home
 
 
 @pytest.fixture(scope="module")
-def store(home: Path) -> om.Omega:
-    return om.Omega(home=home, store=(home / "store").as_uri())
+def store(home: Path, store_of: StoreOf) -> Iterator[om.Omega]:
+    with om.Omega(home=home, store=store_of(home)) as omega:
+        yield omega
 
 
 def example(name: str) -> dict[str, Any]:
     return dict(CONVERTER.read(json.loads((EXAMPLES / f"{name}.ipynb").read_text())))
 
 
-def run_example(name: str, home: Path, **parameters: Any) -> Run:
-    here = {"OMEGA_HOME": str(home), "OMEGA_STORE": (home / "store").as_uri()}
-    return run(PapermillNotebookRunner(), example(name), parameters=parameters, environment=here)
+@pytest.fixture
+def run_example(home: Path, store_of: StoreOf) -> RunExample:
+    here = {"OMEGA_HOME": str(home), "OMEGA_STORE": store_of(home)}
+    runner = PapermillNotebookRunner()
+    return lambda name, **parameters: run(runner, example(name), parameters=parameters, environment=here)
 
 
 def pictures(done: Run) -> int:
@@ -65,8 +77,8 @@ def test_they_are_clean_and_of_today(name: str) -> None:
         assert cell.get("execution_count") is None
 
 
-def test_load_and_summarise(home: Path, store: om.Omega) -> None:
-    done = run_example("load_and_summarise", home)
+def test_load_and_summarise(run_example: RunExample, store: om.Omega) -> None:
+    done = run_example("load_and_summarise")
     assert done.failure is None
     assert printed(done.notebook)[1].startswith("543 rows from 01 January 2026 to 30 June 2026\n")
     assert printed(done.notebook)[-1] == "sales-by-month, version 1: 18 rows\n"
@@ -75,16 +87,17 @@ def test_load_and_summarise(home: Path, store: om.Omega) -> None:
     assert list(summary.columns) == ["month", "region", "days", "units", "amount"]
 
 
-def test_explore_with_plots(home: Path) -> None:
-    done = run_example("explore_with_plots", home)
+@ON_ONE_STORE
+def test_explore_with_plots(run_example: RunExample) -> None:
+    done = run_example("explore_with_plots")
     assert done.failure is None
     assert pictures(done) == 3
     page = CONVERTER.render(done.notebook, format="html", title="Sales")
     assert page.count('src="data:image/png;base64,') == 3
 
 
-def test_fit_and_store_model(home: Path, store: om.Omega) -> None:
-    done = run_example("fit_and_store_model", home)
+def test_fit_and_store_model(run_example: RunExample, store: om.Omega) -> None:
+    done = run_example("fit_and_store_model")
     assert done.failure is None
     train, test = re.findall(r"R² = ([\d.]+)", "".join(printed(done.notebook)))
     assert min(float(train), float(test)) > 0.5
@@ -96,6 +109,7 @@ def test_fit_and_store_model(home: Path, store: om.Omega) -> None:
     assert (expected.units - expected.expected).abs().mean() < 40
 
 
+@ON_ONE_STORE
 @pytest.mark.parametrize(
     ("parameters", "title", "days", "plots"),
     [
@@ -104,9 +118,9 @@ def test_fit_and_store_model(home: Path, store: om.Omega) -> None:
     ],
 )
 def test_monthly_report(
-    home: Path, store: om.Omega, parameters: dict[str, Any], title: str, days: int, plots: int
+    run_example: RunExample, store: om.Omega, parameters: dict[str, Any], title: str, days: int, plots: int
 ) -> None:
-    done = run_example("monthly_report", home, **parameters)
+    done = run_example("monthly_report", **parameters)
     assert done.failure is None
     region, month = parameters.get("region", "north"), parameters.get("month", "2026-03")
     sales = store.datasets.get("sales", where={"region": region})
@@ -119,20 +133,21 @@ def test_monthly_report(
     assert table.count("\n") == parameters.get("top", 3)
 
 
-def test_monthly_report_takes_what_it_declares(home: Path) -> None:
+@ON_ONE_STORE
+def test_monthly_report_takes_what_it_declares(run_example: RunExample) -> None:
     names = [parameter.name for parameter in PapermillNotebookRunner().parameters(example("monthly_report"))]
     assert names == ["region", "month", "top", "with_plot"]
     with pytest.raises(InvalidParameters, match="declares: region, month, top, with_plot"):
-        run_example("monthly_report", home, regions="west")
+        run_example("monthly_report", regions="west")
     with pytest.raises(InvalidParameters, match="top is declared int"):
-        run_example("monthly_report", home, top="5")
-    done = run_example("monthly_report", home, month="2031-01")
+        run_example("monthly_report", top="5")
+    done = run_example("monthly_report", month="2031-01")
     assert done.failure is not None
     assert done.failure.message == "cell 4 of 7: ValueError: there are no sales of 'north' in 2031-01"
 
 
-def test_fails_half_way(home: Path) -> None:
-    done = run_example("fails_half_way", home)
+def test_fails_half_way(run_example: RunExample) -> None:
+    done = run_example("fails_half_way")
     assert done.failure is not None
     assert (done.failure.reason, done.failure.cell, done.failure.name) == ("cell", 4, "NotFound")
     assert "targets-2026-Q3" in (done.failure.value or "")

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
+import omega
 from tests.support.server import environment, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -24,11 +25,13 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str], int]]:
+def world(
+    tmp_path_factory: pytest.TempPathFactory, store_of: Callable[[Path], str]
+) -> Iterator[tuple[Path, dict[str, str], int]]:
     """A home in which `make serve` is running, as the first block of the README says."""
     home, port = tmp_path_factory.mktemp("readme"), free_port()
     (home / "examples").symlink_to(ROOT / "examples")
-    env = environment(home)
+    env = environment(home, OMEGA_STORE=store_of(home))
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     with (home / "serve.log").open("wb") as log:
         make = subprocess.Popen(
@@ -58,7 +61,10 @@ def test_every_block_does_what_it_prints(world, monkeypatch):
     home, env, port = world
     for name in [name for name in os.environ if name.startswith("OMEGA_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("OMEGA_HOME", env["OMEGA_HOME"])
+    for name in ("OMEGA_HOME", "OMEGA_STORE"):
+        monkeypatch.setenv(name, env[name])
+    # `om` is a module's face, made at first use: that of the store before is another's.
+    vars(omega).pop("_default", None)
     monkeypatch.chdir(home)
     monkeypatch.setenv("COLUMNS", "80")
     names: dict[str, object] = {}

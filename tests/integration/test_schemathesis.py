@@ -18,6 +18,13 @@ from tests.support.server import Server, running
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "tests/support/schemathesis.toml"
+#: Swagger 2.0 says of an operation which media types it answers with, not of a status: a 304, which has no
+#: content and so no type, cannot be described. (By OpenAPI it is checked.)
+ONLY_SWAGGER = """
+[[operations]]
+include-operation-id = ["readDataset", "readModel", "readScript", "documentationAsset"]
+checks.content_type_conformance.enabled = false
+"""
 #: These share one handler and one description with `predict`, which is tried in full.
 LIKE_PREDICT = "^(get|put|post)(Transform|Score|DecisionFunction|PredictProba|PredictLogProba)$"
 
@@ -45,15 +52,18 @@ def fill(server: Server) -> None:
 def tried(server: Server, description: str, *options: str) -> str:
     """What schemathesis says."""
     url = f"http://127.0.0.1:{server.port}/api/doc/v1/specs/{description}.json"
-    command = [
-        str(Path(sys.executable).with_name("schemathesis")),
-        *("--no-color", "--config-file", str(CONFIG), "run", url, *options),
-    ]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
     # Not in our directory: schemathesis and hypothesis keep files where they are started.
     with tempfile.TemporaryDirectory() as directory:
+        config = Path(directory) / "schemathesis.toml"
+        config.write_text(CONFIG.read_text() + (ONLY_SWAGGER if description == "swagger" else ""))
+        command = [
+            str(Path(sys.executable).with_name("schemathesis")),
+            *("--no-color", "--config-file", str(config), "run", url, *options),
+        ]
         done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
 
@@ -78,4 +88,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home, running(Path(home)) as server:
         fill(server)
         for description in ("openapi", "swagger"):
-            print(tried(server, description, "--max-examples", sys.argv[1]))
+            tried(server, description, "--max-examples", sys.argv[1])

@@ -1,7 +1,8 @@
-"""Several processes on one embedded store."""
+"""Several processes on one store."""
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from omega import Omega
 from tests.support.server import environment
 
+StoreOf = Callable[[Path], str]
 APPENDS = 40
 WRITER = """
 import sys
@@ -22,11 +24,11 @@ for number in range(appends):
 """
 
 
-def test_no_acknowledged_append_is_lost(tmp_path: Path) -> None:
+def test_no_acknowledged_append_is_lost(tmp_path: Path, store_of: StoreOf) -> None:
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(n), str(APPENDS)],
-            env=environment(tmp_path),
+            env=environment(tmp_path, OMEGA_STORE=store_of(tmp_path)),
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             text=True,
@@ -37,7 +39,7 @@ def test_no_acknowledged_append_is_lost(tmp_path: Path) -> None:
         out, _ = writer.communicate(timeout=120)
         assert writer.returncode == 0
         assert out.split() == [str(n) for n in range(APPENDS)]
-    with Omega(home=tmp_path) as omega:
+    with Omega(store_of(tmp_path), home=tmp_path) as omega:
         frame = omega.datasets.get("shared")
         assert omega.datasets.metadata("shared").version == 3 * APPENDS
     expected = pd.DataFrame(
@@ -82,11 +84,11 @@ for _ in range(int(sys.argv[2])):
 """
 
 
-def test_a_mix_of_everything_on_the_same_names_never_finds_damage(tmp_path: Path) -> None:
+def test_a_mix_of_everything_on_the_same_names_never_finds_damage(tmp_path: Path, store_of: StoreOf) -> None:
     mixers = [
         subprocess.Popen(
             [sys.executable, "-c", MIXER, str(n), "250"],
-            env=environment(tmp_path),
+            env=environment(tmp_path, OMEGA_STORE=store_of(tmp_path)),
             cwd=tmp_path,
             stderr=subprocess.PIPE,
             text=True,
@@ -96,7 +98,7 @@ def test_a_mix_of_everything_on_the_same_names_never_finds_damage(tmp_path: Path
     for mixer in mixers:
         _, errors = mixer.communicate(timeout=240)
         assert mixer.returncode == 0, errors
-    with Omega(home=tmp_path) as omega:
+    with Omega(store_of(tmp_path), home=tmp_path) as omega:
         for name in omega.datasets.list():
             for version in range(1, omega.datasets.metadata(name).version + 1):
                 assert len(omega.datasets.get(name, version=version)) % 3 == 0
@@ -104,5 +106,5 @@ def test_a_mix_of_everything_on_the_same_names_never_finds_damage(tmp_path: Path
         for name in omega.models.list():
             omega.models.get(name)
             omega.models.drop(name)
-    left = [path for path in (tmp_path / "store" / "blobs").rglob("*") if path.is_file()]
+        left = list(omega._services.datasets.payloads.blobs.ids())
     assert left == [], "payloads that nothing points to, although nobody crashed"

@@ -12,19 +12,21 @@ import psutil
 import pytest
 
 from omega import Omega
+from omega.entrypoints.settings import load
 from tests.support import tasks
 from tests.support.processes import CHILD, GUARD, SUPERVISOR, below, busy, kill, of_home
 from tests.support.served import alive, eventually
 from tests.support.server import OM, environment, running, start
+from tests.support.store_kinds import ON_ONE_STORE
 
 CANCELLED_WITHIN_S = 2
 HAS_STARTED_S = 30
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(tmp_path_factory, store_of):
     home = tmp_path_factory.mktemp("worker")
-    with running(home, env={"OMEGA_TASK_LEASE_S": "3"}) as server:
+    with running(home, env={"OMEGA_STORE": store_of(home), "OMEGA_TASK_LEASE_S": "3"}) as server:
         tasks.slow_model(server, "quick", steps=10)
         tasks.slow_model(server, "slow", steps=10_000)
         yield server
@@ -45,6 +47,7 @@ def test_a_cancelled_fit_ends_within_two_seconds(served):
     assert tasks.result(served, id)["response"]["status"] == 409
 
 
+@ON_ONE_STORE
 def test_a_fit_over_its_time_ends(served):
     before = tasks.version(served, "slow")
     id = tasks.submit(served, "slow", timeout=1)
@@ -56,6 +59,7 @@ def test_a_fit_over_its_time_ends(served):
     assert response.status_code == 413 and "1 s" in response.json()["message"]
 
 
+@ON_ONE_STORE
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT, signal.SIGTERM])
 def test_a_crash_fails_its_task_and_no_other(served, number):
     lost = tasks.submit(served, "slow")
@@ -79,6 +83,7 @@ def test_predictions_go_on_while_fits_run_and_wait(served):
         assert tasks.ended(served, id) == "REVOKED"
 
 
+@ON_ONE_STORE
 def test_more_fits_are_waited_for_than_the_server_has_threads(served):
     """Each of them holds a connection, none of them a thread."""
     command = [
@@ -119,7 +124,7 @@ def test_progress_and_events(served):
 
 
 def test_following_a_task_on_the_command_line(served):
-    env = environment(served.log.parent)
+    env = served.env
     id = tasks.submit(served, "quick")
     done = subprocess.run([OM, "runtime", "result", id, "--follow"], env=env, capture_output=True, text=True)
     assert done.returncode == 0 and '"result":"ok"' in done.stdout
@@ -131,6 +136,7 @@ def test_following_a_task_on_the_command_line(served):
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("om: GradientBoostingRegressor")
 
 
+@ON_ONE_STORE
 def test_a_guard_that_is_killed_takes_its_process_along(served):
     id = tasks.submit(served, "slow")
     tasks.begun(served, id)
@@ -142,9 +148,9 @@ def test_a_guard_that_is_killed_takes_its_process_along(served):
 
 
 @pytest.fixture
-def alone(tmp_path):
+def alone(tmp_path, store_of):
     """A server without a worker, and how to start one."""
-    env = {"OMEGA_TASK_LEASE_S": "3"}
+    env = {"OMEGA_STORE": store_of(tmp_path), "OMEGA_TASK_LEASE_S": "3"}
     workers: list[subprocess.Popen[bytes]] = []
 
     def start_worker(*options: str) -> subprocess.Popen[bytes]:
@@ -173,6 +179,7 @@ def server_workers(server):
     return below(server.process.pid)
 
 
+@ON_ONE_STORE
 def test_a_worker_that_is_told_to_stop_ends_what_it_has_begun(alone):
     server, start_worker = alone
     worker = start_worker("--processes", "1")
@@ -186,6 +193,7 @@ def test_a_worker_that_is_told_to_stop_ends_what_it_has_begun(alone):
     assert tasks.ended(server, second) == "SUCCESS"
 
 
+@ON_ONE_STORE
 @pytest.mark.parametrize("how", ["grace", "second signal"])
 def test_what_cannot_be_ended_is_handed_back_and_loses_no_attempt(alone, how):
     server, start_worker = alone
@@ -220,6 +228,7 @@ def test_a_worker_that_vanishes_is_replaced_by_another(alone):
     assert tasks.version(server, "half") == 2
 
 
+@ON_ONE_STORE
 def test_without_a_worker_a_fit_is_refused_after_a_while(alone):
     server, start_worker = alone
     response = server.put("/model/quick/fit/?datax=slow[^y]&datay=slow[y]")
@@ -234,10 +243,10 @@ def test_without_a_worker_a_fit_is_refused_after_a_while(alone):
 
 
 def test_python_leaves_a_fit_to_the_queue_that_it_was_given(alone, tmp_path):
-    _, start_worker = alone
+    server, start_worker = alone
     start_worker()
-    queue = (tmp_path / "store" / "queue.sqlite").as_uri().replace("file", "sqlite", 1)
-    with Omega(home=tmp_path, store=(tmp_path / "store").as_uri(), queue=queue) as omega:
+    settings = load(environ=server.env)
+    with Omega(home=tmp_path, store=settings.store, queue=settings.queue) as omega:
         metadata = omega.runtime.model("quick").fit("slow[^y]", "slow[y]")
         assert metadata.version == 2
         (task,) = omega.runtime.tasks().items
@@ -260,14 +269,14 @@ def test_the_end_of_the_server_is_the_end_of_all_its_processes(tmp_path):
     eventually(lambda: not of_home(str(tmp_path)), within_s=5)
 
 
-def test_a_server_that_is_told_to_stop_hands_its_tasks_back(tmp_path):
-    server = start(tmp_path)
+def test_a_server_that_is_told_to_stop_hands_its_tasks_back(tmp_path, store_of):
+    server = start(tmp_path, env={"OMEGA_STORE": store_of(tmp_path)})
     tasks.slow_model(server, "slow", steps=10_000)
     id = tasks.submit(server, "slow")
     tasks.begun(server, id)
     assert server.stop() == 0
     assert not of_home(str(tmp_path))
-    with Omega(home=tmp_path, store=(tmp_path / "store").as_uri()) as omega:
+    with Omega(home=tmp_path, store=store_of(tmp_path)) as omega:
         assert omega.runtime.task(id).status == "RETRY"
 
 

@@ -16,8 +16,16 @@ from hypothesis import strategies as st
 from omega.domain.errors import BadInput
 from omega.domain.names import ACTION_WORDS, DATASET, check_name
 
-#: So few that what one request has stored, others find.
-KNOWN = ("sample", "mymodel", "testjob", "double", "a/b", "Straße/été 1")
+#: Names of each resource: what is there from the start, and so few others that what one request has stored
+#: the next ones find.
+KNOWN = {
+    "dataset": ("sample",),
+    "model": ("mymodel",),
+    "job": ("testjob", "testjob.ipynb"),
+    "script": ("double",),
+    "job-result": ("testjob", "results/testjob_1.ipynb"),
+}
+MADE = ("a/b", "Straße/été 1")
 _WORDS = frozenset().union(*ACTION_WORDS.values()) | {"results", "export"}
 
 
@@ -29,15 +37,21 @@ def is_legal(name: str) -> bool:
     return not _WORDS & set(name.split("/")) and not name.endswith(".ipynb")
 
 
-def names() -> st.SearchStrategy[str]:
+def names(resource: str) -> st.SearchStrategy[str]:
     letters = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\\*?[]^@#:%")
     odd = st.text(letters, min_size=1, max_size=20).map(lambda name: unicodedata.normalize("NFC", name))
-    return st.sampled_from(KNOWN) | odd.filter(is_legal)
+    known = st.sampled_from(KNOWN[resource])
+    return known | known | st.sampled_from(MADE) | odd.filter(is_legal)
 
 
-def references() -> st.SearchStrategy[str]:
+def references(resource: str) -> st.SearchStrategy[str]:
     at = st.sampled_from(["", "", "", "@1", "@2", "^", "^^"])
-    return st.builds(str.__add__, names(), at)
+    return st.builds(str.__add__, names(resource), at)
+
+
+def selections() -> st.SearchStrategy[str]:
+    columns = st.sampled_from(["[x]", "[x]", "[y]", "", "[^y]", "[x:y]", "[z]"])
+    return st.builds(str.__add__, references("dataset"), columns)
 
 
 def table() -> st.SearchStrategy[pa.Table]:
@@ -66,12 +80,10 @@ def _csv(made: pa.Table) -> bytes:
     return "\n".join(["x", *("" if x is None else str(x) for x in made["x"].to_pylist()), ""]).encode()
 
 
-def _script(body: Any) -> bytes:
-    return f"def run(om, *args, **kwargs):\n    return {body!r}\n".encode()
-
-
-schemathesis.openapi.format("omega-name", names())
-schemathesis.openapi.format("omega-reference", references())
+for resource in KNOWN:
+    schemathesis.openapi.format(f"omega-{resource}", names(resource))
+    schemathesis.openapi.format(f"omega-{resource}-reference", references(resource))
+schemathesis.openapi.format("omega-dataset-selection", selections())
 schemathesis.openapi.format("omega-bucket", st.sampled_from(["store", "store", "store", "team"]))
 TAGS = ['"1"', '"2"', 'W/"1", "3"', "*", '"none"']
 schemathesis.openapi.format("etags", st.sampled_from(TAGS))
@@ -80,7 +92,6 @@ schemathesis.openapi.media_type("application/vnd.apache.parquet", table().map(_p
 schemathesis.openapi.media_type("application/vnd.apache.arrow.stream", table().map(_arrow))
 schemathesis.openapi.media_type("application/x-ndjson", table().map(_lines))
 schemathesis.openapi.media_type("text/csv", table().map(_csv))
-schemathesis.openapi.media_type("text/x-python", st.integers().map(_script))
 schemathesis.openapi.media_type("application/octet-stream", st.binary(max_size=50))
 schemathesis.openapi.format(
     "omega-estimator",

@@ -64,7 +64,7 @@ class Running:
         self, method: str, uri: str, *, body: bytes = b"", headers: str = "", timeout: float = 10
     ) -> Answer:
         length = f"Content-Length: {len(body)}\r\n" if body else ""
-        head = f"{method} {uri} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{length}{headers}\r\n"
+        head = f"{method} {uri} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}{headers}\r\n"
         return parsed(self.send(head.encode("latin-1") + body, timeout=timeout))
 
     def workers(self) -> list[int]:

@@ -15,7 +15,7 @@ import requests
 from attrs import define, field
 
 OM = str(Path(sys.executable).with_name("om"))
-READY_WITHIN_S = 60
+READY_WITHIN_S = 120
 
 
 def free_port() -> int:
@@ -39,6 +39,8 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     session: requests.Session = field(factory=requests.Session)
+    #: In which `om` and Python are on the same store and queue.
+    env: Mapping[str, str] = field(factory=dict, repr=False)
 
     @property
     def url(self) -> str:
@@ -77,17 +79,17 @@ class Server:
 
 def start(home: Path, *options: str, env: Mapping[str, str] | None = None) -> Server:
     """A server on a free port, once it answers."""
-    port, log = free_port(), home / "server.log"
+    port, log, env = free_port(), home / "server.log", environment(home, **(env or {}))
     with log.open("ab") as output:
         process = subprocess.Popen(
             [OM, "runtime", "serve", "--port", str(port), *options],
-            env=environment(home, **(env or {})),
+            env=env,
             cwd=home,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server, deadline = Server(port, process, log), time.monotonic() + READY_WITHIN_S
+    server, deadline = Server(port, process, log, env=env), time.monotonic() + READY_WITHIN_S
     while True:
         try:
             server.get("/ping").raise_for_status()

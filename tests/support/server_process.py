@@ -102,8 +102,12 @@ class ServerProcess(ABC):
             time.sleep(0.02)
 
     def freeze(self) -> None:
-        """Let it keep its connections and say nothing more."""
+        """Let it keep its connections and say nothing more from now on."""
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not self._is_stopped():
+            assert time.monotonic() < deadline, "the server does not stop"
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
@@ -126,6 +130,12 @@ class ServerProcess(ABC):
             with suppress(ProcessLookupError):
                 os.kill(child, number)
         self._process.send_signal(number)
+
+    def _is_stopped(self) -> bool:
+        """Whether all its threads are (proc(5), /proc/pid/stat): a busy machine stops them one by one."""
+        assert self._process is not None
+        threads = Path(f"/proc/{self._process.pid}/task").glob("*/stat")
+        return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
     def _children(self) -> list[int]:
         assert self._process is not None

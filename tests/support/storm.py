@@ -48,6 +48,8 @@ class Client(threading.Thread, ABC):
             try:
                 self.step()
                 self.done += 1
+                # The machine is for the servers, too.
+                time.sleep(0.01)
             except Unavailable:
                 self.unavailable += 1
                 time.sleep(0.05)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from omega.domain.errors import Cancelled, NotFound, OmegaError
 from omega.domain.payloads import Payload, Payloads
@@ -36,7 +36,9 @@ class LeaseLost(Exception):
 
 @frozen
 class Endings:
-    """Ends tasks, for those who hold their leases."""
+    """Ends tasks, for those who hold their leases. `told` is called with each task that has ended, by whoever
+    ended it: once, unless that is cut off just then.
+    """
 
     records: TaskRecords
     payloads: Payloads
@@ -45,6 +47,7 @@ class Endings:
     ids: Ids
     policy: Policy
     outcome: Outcome
+    told: Callable[[Task], object] = field(default=lambda task: None, repr=False)
 
     def succeed(self, task: Task, holder: str, answer: Payload) -> Task:
         """End the task with an answer, which has been stored; doing it twice, where nobody knows whether it
@@ -110,7 +113,10 @@ class Endings:
                 else evolve(current, status=REVOKED, cancelled=True, ended=self.clock.now())
             ),
         )
-        return revoked and self._closed(revoked)
+        if revoked is None:
+            return None
+        self.told(revoked)
+        return self._closed(revoked)
 
     def forget(self, task: Task) -> None:
         """Remove what is known of a task that has ended, its answer, and what may be left of its inputs."""
@@ -154,6 +160,7 @@ class Endings:
         ended = self.records.change(task.bucket, task.id, step)
         if ended is None:
             raise LeaseLost(task.id)
+        self.told(ended)
         return self._closed(ended)
 
     def _closed(self, task: Task) -> Task:

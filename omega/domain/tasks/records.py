@@ -149,6 +149,10 @@ class TaskRecords:
                 tasks.append(task)
         return tasks, page.total
 
+    def count_open(self) -> int:
+        """About how many tasks of all buckets have not ended."""
+        return self.store.page("task-open/", limit=1).total
+
     def ended_before(self, time: datetime, *, limit: int) -> Sequence[Task]:
         """Some of the tasks that ended before `time`, those that ended first."""
         tasks = []

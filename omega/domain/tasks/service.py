@@ -1,10 +1,10 @@
 """The caller's side of tasks: leaving them, asking how they are, ending them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from omega.domain.access import OWNER, Access, demand
 from omega.domain.errors import BadInput, Conflict, NotFound
@@ -45,6 +45,7 @@ class TaskPage:
 class TaskService:
     """Submit, see, list and cancel the tasks of one bucket. A task belongs to the call that made it: whoever
     has the rights to make the call may see and cancel it, and to all others there is no such task.
+    `asked_by` gives the id of the request that is being answered, if one is.
     """
 
     bucket: str
@@ -57,6 +58,7 @@ class TaskService:
     policy: Policy
     endings: Endings
     leases: Leases
+    asked_by: Callable[[], str | None] = field(default=lambda: None, repr=False)
     access: Access = OWNER
 
     def submit(
@@ -93,6 +95,7 @@ class TaskService:
             self.clock.now(),
             timeout_s,
             attempts or self.policy.attempts,
+            request_id=self.asked_by(),
         )
         try:
             task = self.records.create(task)
@@ -115,6 +118,7 @@ class TaskService:
         self._demand(call)
         task = Task(self.bucket, id, call, now, self.policy.timeout_s, 1, FAILURE, ended=now, failure=failure)
         task = self.records.create(task)
+        self.endings.told(task)
         self.records.close(task)
         return task
 

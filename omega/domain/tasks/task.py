@@ -133,6 +133,7 @@ class Task:
     """A task as it was at one moment. Times are in UTC.
 
     `cancelled` means that its end was asked for; it may yet end otherwise, if it was done before that.
+    `request_id` is that of the request which left it, where one did.
     """
 
     bucket: str
@@ -150,6 +151,7 @@ class Task:
     progress: Progress | None = None
     failure: Failure | None = None
     result: Payload | None = None
+    request_id: str | None = None
     revision: str | None = field(default=None, eq=False)
 
     @property
@@ -198,6 +200,8 @@ def read(bucket: str, id: str, value: JSONObject, revision: str) -> Task:
         progress=value["progress"] and Progress(**value["progress"]),
         failure=value["failure"] and Failure(**value["failure"]),
         result=value["result"] and Payload(**value["result"]),
+        # Not in tasks that were written before there was one.
+        request_id=value.get("request_id"),
         revision=revision,
     )
 

@@ -1,19 +1,17 @@
 """`om runtime serve` and `om runtime worker`."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from tempfile import TemporaryDirectory
 
 import click
 from attrs import evolve
 
 from omega.domain.errors import BadInput
 from omega.entrypoints.cli.rules import given, in_force, rules_file, warn
-from omega.entrypoints.settings import FILTER
-
-if TYPE_CHECKING:
-    from omega.entrypoints.settings import Settings
+from omega.entrypoints.settings import FILTER, Settings
+from omega.entrypoints.uris import without_secrets
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _store = click.option(
@@ -57,6 +55,7 @@ def serve(
     Each RULE (resource/name/action, regular expressions) allows something; without any, everything is
     allowed. They take the place of those in OMEGA_RESTAPI_FILTER. See `om rules check`.
     """
+    from omega.entrypoints import logs
     from omega.entrypoints import settings as settings_module
     from omega.entrypoints.care import check_is_whole
     from omega.entrypoints.http.server import serve as serve_http
@@ -65,23 +64,23 @@ def serve(
     settings = _with_rules(settings_module.load(store=store, queue=queue), rule, file)
     if settings.store_in_memory and workers > 1:
         raise BadInput("a memory:// store lives in one process: it cannot be served by several workers")
+    logs.configure(settings)
     check_is_whole(settings)
     if host not in _LOOPBACK and not insecure and not _needs_keys(settings):
         raise BadInput(
             f"{host} can be reached by others, and no key is needed: add one (om auth add USER), "
             "or --insecure to let everybody in"
         )
-    settings.export()
     if settings.store_in_mongodb:
         from omega.entrypoints.bootstrap import connect
 
         # One sentence now is better than one from each process, again and again.
         connect(settings, bucket=settings_module.DEFAULT_BUCKET).close()
     address = f"[{host}]" if ":" in host else host
-    told = f"omega serves http://{address}:{port}/api/v1/ from {_shown(settings.store)}"
+    told = f"omega serves http://{address}:{port}/api/v1/ from {without_secrets(settings.store)}"
     # With a queue in memory, tasks are carried out where they are submitted.
     alone = no_worker or settings.queue_in_memory
-    with nullcontext() if alone else WorkerBeside(processes):
+    with _exported(_reachable_at(host, settings)), nullcontext() if alone else WorkerBeside(processes):
         serve_http(
             host=host,
             port=port,
@@ -91,7 +90,7 @@ def serve(
         )
 
 
-def _with_rules(settings: "Settings", texts: tuple[str, ...], file: Path | None) -> "Settings":
+def _with_rules(settings: Settings, texts: tuple[str, ...], file: Path | None) -> Settings:
     """The settings with the rules that are in force: those of the command line, else of the environment.
 
     Raises: UsageError for rules that cannot be used.
@@ -102,7 +101,7 @@ def _with_rules(settings: "Settings", texts: tuple[str, ...], file: Path | None)
     return evolve(settings, access_rules=texts_in_force)
 
 
-def _needs_keys(settings: "Settings") -> bool:
+def _needs_keys(settings: Settings) -> bool:
     from omega.entrypoints.api import Omega
 
     if settings.store_in_memory:
@@ -111,10 +110,23 @@ def _needs_keys(settings: "Settings") -> bool:
         return omega.keys.needed()
 
 
-def _shown(url: str) -> str:
-    """A URL that has been used, without the passwords that may be in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+def _reachable_at(host: str, settings: Settings) -> Settings:
+    """The settings for a server on this address: one that others can reach also answers for all addresses,
+    and for its own name.
+    """
+    if host in _LOOPBACK:
+        return settings
+    from omega.entrypoints.http.shield import ADDRESSES
+
+    return evolve(settings, allowed_hosts=(*settings.allowed_hosts, *ADDRESSES, host))
+
+
+@contextmanager
+def _exported(settings: Settings) -> Iterator[None]:
+    """Let all processes below this one have these settings, and keep their figures in one place."""
+    with TemporaryDirectory(prefix="omega-figures-") as directory:
+        evolve(settings, figures_path=Path(directory)).export()
+        yield
 
 
 @click.command()
@@ -134,6 +146,7 @@ def worker(processes: int, grace: int, store: str | None, queue: str | None) -> 
     Ctrl-C or SIGTERM lets tasks under way end; after the grace time, or a second signal, they are handed
     back.
     """
+    from omega.entrypoints import logs
     from omega.entrypoints import settings as settings_module
     from omega.entrypoints.bootstrap import connect
     from omega.entrypoints.care import check_is_whole
@@ -142,6 +155,7 @@ def worker(processes: int, grace: int, store: str | None, queue: str | None) -> 
     settings = settings_module.load(store=store, queue=queue)
     if settings.queue_in_memory:
         raise BadInput("a memory:// queue lives in one process: there is nothing for a worker to do")
+    logs.configure(settings)
     check_is_whole(settings)
     settings.export()
     services = connect(settings, bucket=settings_module.DEFAULT_BUCKET)
@@ -152,7 +166,9 @@ def worker(processes: int, grace: int, store: str | None, queue: str | None) -> 
         work,
         processes=processes,
         grace_s=grace,
-        ready=lambda: click.echo(f"omega works for {_shown(settings.store)}, {processes} tasks at once"),
+        ready=lambda: click.echo(
+            f"omega works for {without_secrets(settings.store)}, {processes} tasks at once"
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from omega.entrypoints.formats import arrow, delimited, ndjson, parquet
 from omega.entrypoints.formats.errors import NotAcceptable, UnsupportedMediaType
 from omega.entrypoints.formats.json_read import JSON_FRAME_FIELDS, Decoded, decode_json_frame
 from omega.entrypoints.formats.json_values import encode_array
-from omega.entrypoints.formats.json_write import encode_json_frame
+from omega.entrypoints.formats.json_write import check_orient, encode_json_frame
 from omega.entrypoints.formats.media import FORMATS, Format, by_extension, by_media_type, negotiate
 from omega.entrypoints.formats.sources import Source
 from omega.entrypoints.limits import Limits
@@ -60,6 +60,7 @@ __all__ = [
     "UnsupportedMediaType",
     "by_extension",
     "by_media_type",
+    "check_orient",
     "decode",
     "decode_json_frame",
     "encode",

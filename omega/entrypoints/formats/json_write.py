@@ -48,6 +48,12 @@ class _Frame:
             yield tabular.to_pandas(table.select(fields)).index if fields else pd.RangeIndex(table.num_rows)
 
 
+def check_orient(orient: str) -> None:
+    """Raises: BadInput for an orient that there is not."""
+    if orient not in _WRITERS:
+        raise BadInput(f"unknown orient {shown(orient)}: there are {', '.join(_WRITERS)}")
+
+
 def encode_json_frame(reading: Reading, *, orient: str = "dict", resource_uri: str) -> Chunks:
     """The body `{"data", "dtypes", "index", "name", "orient", "resource_uri", "version", "rows"}` in pieces.
 
@@ -57,8 +63,7 @@ def encode_json_frame(reading: Reading, *, orient: str = "dict", resource_uri: s
     Raises: BadInput for what JSON cannot hold, such as infinities, and for labels that stand twice where the
     orient has them as keys.
     """
-    if orient not in _WRITERS:
-        raise BadInput(f"unknown orient {shown(orient)}: there are {', '.join(_WRITERS)}")
+    check_orient(orient)
     assert reading.schema is not None
     tables = list(reading.tables)
     frame = _Frame(reading.schema, tables, tabular.columns(reading.schema), sum(t.num_rows for t in tables))

@@ -16,13 +16,9 @@ from urllib.parse import unquote_to_bytes
 from attrs import frozen
 
 from omega.domain.errors import BadInput
-from omega.entrypoints.http.errors import (
-    HttpError,
-    RequestTimeout,
-    answer_error,
-    request_id,
-    standard_headers,
-)
+from omega.entrypoints.http.errors import HttpError, RequestTimeout, answer_error
+from omega.entrypoints.http.exchange import ROUTE, Exchange, Observer
+from omega.entrypoints.http.headers import REQUEST_ID, completed, request_id
 from omega.entrypoints.http.threads import Threads
 from omega.entrypoints.http.wsgi_call import CAN_WAIT, WAIT, WAITED, WSGI, Call, Environ, Part, Waiting
 from omega.ports.records import StoreFull, StoreUnavailable
@@ -75,16 +71,23 @@ class WSGIBridge:
 
     A body of up to `max_body_bytes` comes to `app` whole, as a seekable `wsgi.input` with the right
     `CONTENT_LENGTH`. Of a longer one `app` sees the announced length or, where none is announced, the length
-    of what came until it was too long: it can refuse it.
+    of what came until it was too long: it can refuse it. `observe` is told of each request at its end.
     """
 
     def __init__(
-        self, app: WSGI, *, threads: Threads, max_body_bytes: int, patience: Patience | None = None
+        self,
+        app: WSGI,
+        *,
+        threads: Threads,
+        max_body_bytes: int,
+        patience: Patience | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self._app = app
         self._threads = threads
         self._max_body_bytes = max_body_bytes
         self._patience = patience or Patience()
+        self._observe = observe
         self._spooled = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -92,7 +95,9 @@ class WSGIBridge:
         if scope["type"] != "http":
             raise ValueError(f"only HTTP is served here, not {scope['type']}")
         environ = environ_of(scope)
-        spool = _Spool()
+        environ[REQUEST_ID] = request_id(environ)
+        spool, exchange = _Spool(), Exchange.begun(environ)
+        send = exchange.counting(send)
         try:
             try:
                 _check_host(scope)
@@ -101,10 +106,12 @@ class WSGIBridge:
             except (HttpError, BadInput, StoreFull, StoreUnavailable) as error:
                 await _send_error(environ, error, send)
             else:
-                await self._answer(environ, receive, send)
+                await self._answer(environ, exchange, receive, send)
         finally:
             self._spooled -= spool.size
             spool.file.close()
+            if self._observe is not None:
+                self._observe(exchange)
 
     def _wants_body(self, environ: Environ) -> bool:
         announced: str | None = environ.get("CONTENT_LENGTH")
@@ -145,7 +152,7 @@ class WSGIBridge:
         finally:
             self._spooled += spool.size - before
 
-    async def _answer(self, environ: Environ, receive: Receive, send: Send) -> None:
+    async def _answer(self, environ: Environ, exchange: Exchange, receive: Receive, send: Send) -> None:
         # The application may write into its environment, and may be called once more.
         call = Call(self._app, dict(environ))
         try:
@@ -166,6 +173,7 @@ class WSGIBridge:
             else:
                 await self._stream(call, part, receive, send)
         finally:
+            exchange.route = call.environ.get(ROUTE, "")
             if call.needs_close:
                 await self._threads.run(call.close)
 
@@ -209,9 +217,10 @@ async def _disconnected(receive: Receive) -> None:
 
 
 async def _send_error(environ: Environ, error: Exception, send: Send) -> None:
-    id_ = request_id(environ)
+    id_ = environ[REQUEST_ID]
     answer = answer_error(error, request_id=id_)
-    headers = [(n.lower().encode(), v.encode()) for n, v in (*answer.headers, *standard_headers(id_))]
+    whole = completed(answer.headers, request_id=id_)
+    headers = [(name.lower().encode(), value.encode()) for name, value in whole]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 

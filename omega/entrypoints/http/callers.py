@@ -12,7 +12,8 @@ from attrs import define, field, frozen
 from omega.domain.access import OWNER
 from omega.domain.errors import Unauthorized
 from omega.domain.keys import Caller, Callers, Credentials
-from omega.entrypoints.http.errors import REQUEST_ID, TooManyAttempts
+from omega.entrypoints.http.errors import TooManyAttempts
+from omega.entrypoints.http.headers import REQUEST_ID
 
 _log: Final = logging.getLogger("omega.http")
 MAX_FAILURES: Final = 10

@@ -17,7 +17,7 @@ from omega.entrypoints.formats.errors import NotAcceptable
 from omega.entrypoints.http import fields
 from omega.entrypoints.http.bodies import parse_json_object
 from omega.entrypoints.http.documented import datasets as documented
-from omega.entrypoints.http.errors import Headers
+from omega.entrypoints.http.headers import Headers
 from omega.entrypoints.http.routing import Request, Response, Route
 from omega.entrypoints.limits import Limits
 from omega.entrypoints.uris import resource_uri
@@ -99,6 +99,7 @@ class DatasetResource:
         reading = self._datasets(request).open(
             request.path["name"], query, version=fields.whole_number(request, "version", least=1)
         )
+        _check_asked(request)
         headers = (fields.etag(reading.metadata), ("Vary", "Accept"))
         if fields.unmodified(request, reading.metadata):
             return Response(304, headers=headers)
@@ -153,6 +154,17 @@ class DatasetResource:
             raise BadInput("append is given twice: in the query and in the body")
         append = fields.flag(body, "append", default=append)
         return append, formats.decode_json_frame(body, limits=self.limits).table
+
+
+def _check_asked(request: Request) -> None:
+    """What is asked for must be there to be had, also where nothing is sent (304).
+
+    Raises: BadInput.
+    """
+    if (orient := request.query.get("orient")) is not None:
+        formats.check_orient(orient)
+    if (format := request.query.get("format")) is not None:
+        formats.negotiate(None, format)
 
 
 def _frame(reading: Reading, request: Request, headers: Headers) -> Response:

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,18 +12,16 @@ from attrs import field, frozen
 
 from omega.domain import errors as domain
 from omega.entrypoints.formats import errors as formats
+from omega.entrypoints.http.headers import REQUEST_ID, Headers, completed, request_id
+from omega.entrypoints.trail import about
 from omega.ports import blobs, frames, keys, models, notebooks, queue, records, scripts
 
 _log = logging.getLogger("omega.http")
 
 PROBLEM_JSON: Final = "application/problem+json"
-REQUEST_ID: Final = "omega.request_id"
 MAX_DETAIL_CHARS: Final = 2000
 _FAULT: Final = "The server failed to answer this request; its log has the reason under this request id."
-_LEGAL_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LEGAL_ID = re.compile(r"[0-9a-z]{1,64}")
-
-Headers = tuple[tuple[str, str], ...]
 
 
 class HttpError(Exception):
@@ -62,6 +59,15 @@ class TooManyAttempts(HttpError):
     """Somebody was wrong too often; `Retry-After` says when to try again (RFC 6585, 4)."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class NotReady(HttpError):
+    """Something that the server needs cannot be reached."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers=(("Retry-After", "2"),))
 
 
 class UnsupportedContentEncoding(HttpError):
@@ -219,38 +225,32 @@ def answer_error(error: BaseException, *, request_id: str) -> Problem:
     return answer
 
 
-def request_id(environ: Mapping[str, Any]) -> str:
-    """The client's `X-Request-ID` where it is 1 to 64 of `A-Za-z0-9._-`, else a fresh one."""
-    given = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _LEGAL_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+def install(app: bottle.Bottle, *, more: Callable[[Mapping[str, Any]], Headers] = lambda environ: ()) -> None:
+    """Make `app` answer every error, bottle's own too, as a problem, and all with the standard headers, and
+    with those that `more` gives for the environment of the request.
 
-
-def standard_headers(request_id: str) -> Headers:
-    """The headers of every answer."""
-    return (("X-Request-ID", request_id), ("X-Content-Type-Options", "nosniff"))
-
-
-def install(app: bottle.Bottle) -> None:
-    """Make `app` answer every error, bottle's own too, as a problem, and all with the standard headers.
-
-    `environ["omega.request_id"]` holds the request id from the start. Call it once, before the first request.
+    `environ["omega.request_id"]` holds the request id from the start, and log entries have it. Call it once,
+    before the first request.
     """
     app.catchall = False
     app.default_error_handler = _framework_error
     answer = app.wsgi
 
     def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ[REQUEST_ID] = id_ = request_id(environ)
+        # A server may have given the request its id already.
+        id_ = environ.setdefault(REQUEST_ID, request_id(environ))
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, [*headers, *standard_headers(id_)], exc_info)
+            whole = completed(headers, request_id=id_, more=more(environ))
+            return start_response(status, list(whole), exc_info)
 
-        try:
-            return answer(environ, start)  # type: ignore[no-any-return]
-        except Exception as error:  # noqa: BLE001  the last line of defence: it is logged, and answered with 500
-            found = answer_error(error, request_id=id_)
-            start(_status_line(found.status), list(found.headers))
-            return [] if environ.get("REQUEST_METHOD") == "HEAD" else [found.body]
+        with about(request_id=id_):
+            try:
+                return answer(environ, start)  # type: ignore[no-any-return]
+            except Exception as error:  # noqa: BLE001  the last line of defence: it is logged, and answered with 500
+                found = answer_error(error, request_id=id_)
+                start(_status_line(found.status), list(found.headers))
+                return [] if environ.get("REQUEST_METHOD") == "HEAD" else [found.body]
 
     app.wsgi = wsgi
 

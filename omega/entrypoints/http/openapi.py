@@ -21,6 +21,7 @@ _TAGS: Final = {
     "job": "Notebooks, their runs, their results and their schedules.",
     "script": "Python modules, called in processes of their own.",
     "task": "Calls that were left to workers.",
+    "config": "The settings that hold for the caller.",
     "server": "The server itself.",
     "documentation": "These pages, and what they are made from.",
 }
@@ -116,7 +117,7 @@ def _parameters(doc: Operation) -> list[Document]:
     if doc.filters is not None:
         # Without an example pages make one up, of columns that there are not.
         made.append({**_parameter(doc.filters), "style": "form", "explode": True, "example": {}})
-    if doc.tag in ("dataset", "model", "job", "script", "task"):
+    if doc.tag in ("dataset", "model", "job", "script", "task", "config"):
         made.append({"$ref": "#/components/parameters/bucket"})
     return made
 

@@ -15,7 +15,8 @@ from attrs import field, frozen
 
 from omega.entrypoints.http import openapi, swagger
 from omega.entrypoints.http.documented import pages as documented
-from omega.entrypoints.http.errors import Headers, RouteNotFound
+from omega.entrypoints.http.errors import RouteNotFound
+from omega.entrypoints.http.headers import Headers
 from omega.entrypoints.http.routing import Request, Response, Route
 
 _HOME: Final = "/api/doc/v1"

@@ -133,4 +133,6 @@ RIGHTS: Final[Mapping[tuple[str, str], Rights]] = {
     ("DELETE", _TASK): _later,
     **{("GET", f"{_TASK}/{what}"): _later for what in ("status", "result", "events")},
     ("GET", f"{_API}/config"): lambda asked: [[Right("config", "", "get")]],
+    # No rule gives this one: figures are for callers whom nothing restricts.
+    ("GET", "/metrics"): lambda asked: [[Right("server", "", "metrics")]],
 }

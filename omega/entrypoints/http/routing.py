@@ -10,6 +10,7 @@ whatever the method.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, BinaryIO, Final, cast
 
 import bottle
@@ -21,10 +22,13 @@ from omega.domain.errors import BadInput, Forbidden
 from omega.domain.keys import Caller
 from omega.entrypoints.http import bodies
 from omega.entrypoints.http.callers import Enter, anybody
-from omega.entrypoints.http.errors import REQUEST_ID, MethodNotAllowed, RouteNotFound, answer_error, install
+from omega.entrypoints.http.errors import HttpError, MethodNotAllowed, RouteNotFound, answer_error, install
+from omega.entrypoints.http.exchange import ROUTE
+from omega.entrypoints.http.headers import REQUEST_ID
 from omega.entrypoints.http.operations import Operation
 from omega.entrypoints.http.queries import BAD_ESCAPE, parse_query, utf8
 from omega.entrypoints.http.rights import Asked, Rights, demand_all
+from omega.entrypoints.http.shield import Shield
 from omega.entrypoints.limits import Limits
 
 FILTERS: Final = True
@@ -122,20 +126,27 @@ class Route:
 
 
 def build_app(
-    routes: Iterable[Route], *, limits: Limits | None = None, enter: Enter = anybody
+    routes: Iterable[Route],
+    *,
+    limits: Limits | None = None,
+    shield: Shield | None = None,
+    enter: Enter = anybody,
 ) -> bottle.Bottle:
     """The WSGI application that answers by `routes`; every path answers with and without one trailing slash.
     `enter` finds out who calls.
 
+    What the shield refuses comes to no route; without one, requests must be for loopback hosts.
+
     Raises: ValueError for two routes with one method and path, and for a path that cannot be read.
     """
-    app, limits = bottle.Bottle(), limits or Limits()
+    app, limits, shield = bottle.Bottle(), limits or Limits(), shield or Shield()
     app.max_body_bytes = limits.body_bytes  # for the server, which receives the bodies
     for path, methods in _by_path(routes):
-        app.route(_rule(path), method="ANY", callback=_callback(methods, limits, enter))
+        app.route(_rule(path), method="ANY", callback=_callback(path, methods, limits, enter))
     app.route("<path:re:(?s:.*)>", method="ANY", callback=_no_route(enter))
+    app.add_hook("before_request", partial(_pass, shield))
     app.add_hook("before_request", _check_path)
-    install(app)
+    install(app, more=shield.answer_headers)
     return app
 
 
@@ -179,6 +190,17 @@ def _rule(path: str) -> str:
     return _PARAM.sub(lambda m: f"<{m[1]}:re:{_VALUES[bool(m[2])]}>", path) + "<:re:/?>"
 
 
+def _pass(shield: Shield) -> None:
+    """Let the request come in, or answer it here, whatever its path."""
+    environ = bottle.request.environ
+    try:
+        shield.check(environ)
+    except HttpError as error:
+        raise _problem(error) from None
+    if (allowed := shield.preflight(environ)) is not None:
+        raise bottle.HTTPResponse(status=204, headers=list(allowed))
+
+
 def _check_path() -> None:
     """Refuse what is not percent-encoded UTF-8, before bottle drops the odd bytes without a word."""
     environ = bottle.request.environ
@@ -196,13 +218,15 @@ def _check_path() -> None:
 # calls
 
 
-def _callback(methods: Mapping[str, Route], limits: Limits, enter: Enter) -> Callable[..., Any]:
+def _callback(
+    template: str, methods: Mapping[str, Route], limits: Limits, enter: Enter
+) -> Callable[..., Any]:
     verbs = {method for method, route in methods.items() if not route.internal} | {"OPTIONS"}
     allow = ", ".join(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))
 
     def call(**path: str) -> Any:
         environ = bottle.request.environ
-        method = environ["REQUEST_METHOD"]
+        method, environ[ROUTE] = environ["REQUEST_METHOD"], template
         route = methods.get("GET" if method == "HEAD" and "HEAD" not in methods else method)
         try:
             # Before all else: who is not known is not told what there is.

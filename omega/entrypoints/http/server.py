@@ -49,7 +49,13 @@ class _Worker:
             print(f"cannot start the server: {error}", file=sys.stderr, flush=True)
             sys.exit(1)
         limit = getattr(app, "max_body_bytes", Limits().body_bytes)
-        return WSGIBridge(app, threads=Threads(self.threads), max_body_bytes=limit, patience=self.patience)
+        return WSGIBridge(
+            app,
+            threads=Threads(self.threads),
+            max_body_bytes=limit,
+            patience=self.patience,
+            observe=getattr(app, "observe", None),
+        )
 
 
 def serve(
@@ -61,11 +67,11 @@ def serve(
     ready: Callable[[], None] | None = None,
     threads: int = 32,
     patience: Patience | None = None,
-    access_log: bool = False,
 ) -> None:
     """Serve the WSGI application that `app_factory` (`"module:function"`) builds, until SIGTERM or SIGINT.
 
-    An attribute `max_body_bytes` of the application bounds the request bodies that are received for it. Each
+    An attribute `max_body_bytes` of the application bounds the request bodies that are received for it; an
+    attribute `observe` is called with each `Exchange` at its end. Each
     of `workers` processes builds its own application, after the start, and calls it in up to `threads`
     threads at once. Port 0 is a free port. Once connections are taken, `ready` is called, in a thread; by
     default it prints the address on stderr. At the end requests under way get 10 seconds. A worker that dies
@@ -88,7 +94,6 @@ def serve(
         backpressure=min(MAX_CONNECTIONS, _raise_file_limit() - _OWN_FILES),
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_S * 1000),
         log_enabled=False,
-        log_access=access_log,
         respawn_failed_workers=True,
         respawn_interval=0,
         workers_kill_timeout=GRACE_S,

@@ -8,7 +8,8 @@ Swagger 2.0 cannot say everything. What is lost, where it matters also said in w
 - alternatives (`anyOf`), lists whose items differ (`prefixItems`): what they have in common is left;
 - `null` beside a type, which is `x-nullable`;
 - query parameters with any name;
-- all examples but one;
+- what an event of a stream is;
+- all examples but one, and that too where a body may be of several media types: it would be one of each;
 - whether a header of an answer is always there.
 """
 
@@ -102,7 +103,8 @@ def _body(body: Mapping[str, Any]) -> Document:
     content = body["content"]
     chosen = content.get(JSON) or next(iter(content.values()))
     schema = schema_of(chosen["schema"])
-    if examples := list(chosen.get("examples", {}).values()):
+    examples = list(chosen.get("examples", {}).values()) if len(content) == 1 else []
+    if examples:
         # An example beside a reference would not be looked at.
         schema = {**({"allOf": [schema]} if "$ref" in schema else schema), "example": examples[0]["value"]}
     return {"name": "body", "in": "body", "required": body["required"], "schema": schema}
@@ -117,7 +119,9 @@ def _response(response: Mapping[str, Any], headers: Mapping[str, Any]) -> Docume
     if content:
         # JSON has its own schema; what is sent beside it is not JSON, and is not looked at by it.
         kind = JSON if JSON in content else next(iter(content))
-        made["schema"] = schema_of(content[kind]["schema"])
+        schema = schema_of(content[kind]["schema"])
+        # What is no JSON and no text, such as a stream of events, has no schema in Swagger 2.0.
+        made["schema"] = schema if kind == JSON or schema.get("type") == "string" else {}
         examples = {
             kind: next(iter(found["examples"].values()))["value"]
             for kind, found in content.items()

@@ -122,6 +122,7 @@ def described(task: Task) -> dict[str, Any]:
         "bucket": task.bucket,
         "attempts": task.attempts,
         "timeout": task.timeout_s,
+        "request_id": task.request_id,
         "message": task.failure and task.failure.message,
         "object_uri": _uri_of(task),
         "resource_uri": f"/api/v1/task/{task.id}/",

@@ -4,8 +4,8 @@ input."""
 import sys
 
 from omega.domain.errors import OmegaError
-from omega.entrypoints import settings
-from omega.entrypoints.bootstrap import connect
+from omega.entrypoints import logs, settings
+from omega.entrypoints.bootstrap import connect, metered
 from omega.entrypoints.settings import DEFAULT_BUCKET
 from omega.entrypoints.worker.supervisor import supervise
 from omega.ports.queue import QueueUnavailable
@@ -15,8 +15,11 @@ from omega.ports.records import StoreFull, StoreUnavailable
 def main() -> None:
     """Work for the parent process."""
     processes, grace_s = sys.argv[1:]
+    found = settings.load()
+    logs.configure(found)
     try:
-        services = connect(settings.load(), bucket=DEFAULT_BUCKET)
+        # A server's own worker, on whose page of figures its tasks are.
+        services = connect(found, bucket=DEFAULT_BUCKET, meter=metered(found) if found.figures_path else None)
         services.check_key()
     except (OmegaError, StoreUnavailable, StoreFull, QueueUnavailable) as error:
         sys.exit(f"cannot start the worker: {error}")

@@ -10,7 +10,7 @@ from attrs import asdict
 
 from omega.domain.errors import OmegaError
 from omega.domain.tasks import LeaseLost, Progress
-from omega.entrypoints import settings
+from omega.entrypoints import logs, settings
 from omega.entrypoints.bootstrap import connect
 from omega.entrypoints.settings import DEFAULT_BUCKET
 from omega.entrypoints.work import Work
@@ -24,10 +24,12 @@ _log: Final = logging.getLogger("omega.worker")
 def main() -> None:
     """Serve the supervisor at the other end of the socket until it is gone."""
     die_with(os.getppid())
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    settings.forget_figures()
+    found = settings.load()
+    logs.configure(found)
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     try:
-        services = connect(settings.load(), bucket=DEFAULT_BUCKET)
+        services = connect(found, bucket=DEFAULT_BUCKET)
         # The first use imports scikit-learn, which takes a second: better now than in somebody's task.
         _ = services.models
     except (OmegaError, StoreUnavailable, StoreFull) as error:

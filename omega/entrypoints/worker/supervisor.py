@@ -287,5 +287,4 @@ def supervise(
 ) -> None:
     """Run a supervisor in this process; `with_parent`, as long as its standard input lasts."""
     life_line = sys.stdin.fileno() if with_parent else None
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     Supervisor(work, processes, grace_s, life_line, ready).run()

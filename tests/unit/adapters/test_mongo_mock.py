@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from threading import Barrier, Lock, RLock
 from typing import Any
@@ -42,17 +42,7 @@ from omega.ports.blobs import BlobDamaged, BlobExists, BlobNotFound
 from omega.ports.records import RecordPage, StoreFull, StoreUnavailable
 from tests.contracts.blobs import MIB, BlobStoreSuite
 from tests.contracts.records import RecordStoreSuite
-
-
-class MockDatabase(MongoDatabase):
-    """A database in this process, which has neither snapshots nor a server with a clock."""
-
-    def __init__(self, *, snapshots: bool = False) -> None:
-        client = mongomock.MongoClient()
-        super().__init__("omega", lambda: client, snapshots=snapshots)
-
-    def server_time(self) -> datetime:
-        return datetime.now(UTC).replace(tzinfo=None)
+from tests.support.mongo_mock import MockDatabase
 
 
 def _under(lock: Any, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -105,7 +105,7 @@ def test_a_missing_payload_is_named(world, fitted):
 def test_a_model_that_another_installation_signed_is_never_loaded(world, fitted):
     """Its checksum fits, so only the signature stands between its bytes and the unpickler."""
     stranger = World(records=world.records, blobs=world.blobs, ids=world.ids, key=b"x" * 32).models()
-    with pytest.raises(Corrupt, match="not signed by this installation"):
+    with pytest.raises(Corrupt, match="is not signed by this installation"):
         stranger.get(Reference("m"))
 
 

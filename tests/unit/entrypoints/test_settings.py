@@ -151,3 +151,37 @@ def test_the_module_is_a_face(tmp_path, monkeypatch):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "there is no dataset 'none' in bucket 'store'\n"
+
+
+def test_words_and_lists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    toml = 'log_format = "json"\naccess_log = "on"\nallowed_hosts = ["a.example", " 10.0.0.0/8 "]\n'
+    Path("omega.toml").write_text(toml)
+    found = load(home=tmp_path, environ={})
+    assert (found.log_format, found.access_log, found.log_level) == ("json", "on", "warning")
+    assert found.allowed_hosts == ("a.example", "10.0.0.0/8") and found.allowed_origins == ()
+    environ = {
+        "OMEGA_LOG_FORMAT": "text",
+        "OMEGA_ALLOWED_HOSTS": "",
+        "OMEGA_ALLOWED_ORIGINS": "https://a, https://b,",
+    }
+    found = load(home=tmp_path, environ=environ)
+    assert (found.log_format, found.allowed_hosts) == ("text", ())
+    assert found.allowed_origins == ("https://a", "https://b")
+
+
+@pytest.mark.parametrize(
+    ("environ", "toml", "words"),
+    [
+        ({"OMEGA_LOG_FORMAT": "xml"}, "", r"OMEGA_LOG_FORMAT \(log_format\) is 'xml'"),
+        ({"OMEGA_ACCESS_LOG": "1"}, "", "it must be off or on"),
+        ({}, "log_level = 5", "it must be debug or info or warning or error"),
+        ({}, 'allowed_hosts = "a"', "it must be a list of texts"),
+        ({}, "allowed_origins = [1]", "it must be a list of texts"),
+    ],
+)
+def test_words_and_lists_that_cannot_be_read(tmp_path, monkeypatch, environ, toml, words):
+    monkeypatch.chdir(tmp_path)
+    Path("omega.toml").write_text(toml)
+    with pytest.raises(BadInput, match=words):
+        load(home=tmp_path, environ=environ)

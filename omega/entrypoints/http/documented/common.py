@@ -44,17 +44,19 @@ def listing(of: Schema) -> Schema:
     return closed({"meta": ref("PageMeta"), "objects": array(of)})
 
 
-def name_parameter(what: str, example: str, *, versions: bool = False, longest: int = 255) -> Parameter:
-    """`name` in a path."""
+def name_parameter(
+    resource: str, example: str, *, versions: bool = False, longest: int = 255, what: str | None = None
+) -> Parameter:
+    """`name` in a path, of an object of this resource (or of `what`)."""
     at = " A version may follow: `@3`, or `^` for each step back." if versions else ""
     schema = {
         "type": "string",
         "minLength": 1,
         "maxLength": longest,
         "pattern": f"^{_VERSIONED if versions else _NAME}$",
-        "format": "omega-reference" if versions else "omega-name",
+        "format": f"omega-{resource}-reference" if versions else f"omega-{resource}",
     }
-    said = f"The name of a {what}. It may hold slashes, as they are or as %2F.{at}"
+    said = f"The name of a {what or resource}. It may hold slashes, as they are or as %2F.{at}"
     return Parameter("name", "path", schema, said, example)
 
 
@@ -110,7 +112,6 @@ BUCKET: Final = Parameter(
         "default": "store",
     },
     "The bucket that the request is for; a name without slashes (beyond ASCII, in UTF-8).",
-    "store",
 )
 
 _READ: Final = frozenset({400, 500, 503})
@@ -235,10 +236,7 @@ HEADERS: Final[Mapping[str, Any]] = {
 
 META_EXAMPLE: Final = {"limit": 20, "next": None, "offset": 0, "previous": None, "total_count": 1}
 NOT_MODIFIED: Final = Answer("The client has this version already (`If-None-Match`).", headers=("ETag",))
-TASK_LINKS: Final = tuple(
-    Link(operation, "id", "$response.body#/task_id")
-    for operation in ("describeTask", "taskStatus", "taskResult", "followTask", "cancelTask")
-)
+TASK_OPERATIONS: Final = ("describeTask", "taskStatus", "taskResult", "followTask", "cancelTask")
 ACCEPTED: Final = Answer(
     "With `async=1`: the task that a worker will carry out.",
     (
@@ -247,14 +245,23 @@ ACCEPTED: Final = Answer(
         ),
     ),
     ("Location",),
-    links=TASK_LINKS,
+    links=tuple(Link(operation, "id", "$response.body#/task_id") for operation in TASK_OPERATIONS),
 )
 
 
-def page_answer(name: str, example: Mapping[str, Any]) -> Answer:
-    """A page of a list of the objects that the schema `name` describes."""
+def page_answer(
+    name: str, example: Mapping[str, Any], *, links: tuple[str, ...] = (), where: str = "name"
+) -> Answer:
+    """A page of a list of the objects that the schema `name` describes; `links` are operations on one of
+    them, `where` is what these need of it.
+    """
     one = {"one": {"meta": META_EXAMPLE, "objects": [example]}}
-    return Answer("A page of the list.", (Content(listing(ref(name)), examples=one),))
+    parameter = "id" if where == "task_id" else "name"
+    return Answer(
+        "A page of the list.",
+        (Content(listing(ref(name)), examples=one),),
+        links=tuple(Link(link, parameter, f"$response.body#/objects/0/{where}") for link in links),
+    )
 
 
 def deleted(name: str) -> Answer:

@@ -91,7 +91,7 @@ _NAME: Final = common.name_parameter("dataset", "sample")
 _SELECTED: Final = Parameter(
     "name",
     "path",
-    {"type": "string", "minLength": 1, "format": "omega-reference"},
+    {"type": "string", "minLength": 1, "format": "omega-dataset-selection"},
     "The name of a dataset, which may hold slashes; then, if wanted, columns "
     "(`sample[x,y]`, `[^y]`: all but y, "
     "`[a:b]`: from a to b) and a version (`@3`, or `^` for each step back).",
@@ -138,7 +138,7 @@ _FORMATS: Final = tuple(
 LIST: Final = Operation(
     "listDatasets",
     _TAG,
-    {200: common.page_answer("DatasetItem", _ITEM)},
+    {200: common.page_answer("DatasetItem", _ITEM, links=("readDataset",), where="data/name")},
     common.READ_ERRORS,
     parameters=common.PAGE,
 )

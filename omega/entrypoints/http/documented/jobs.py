@@ -205,12 +205,16 @@ _SCHEDULE: Final[Mapping[str, Any]] = {
 # A name is at most 255 bytes long, with the `.ipynb` that it is given where it has none.
 _WITHOUT_SUFFIX: Final = 249
 _WHAT: Final = "job, with or without `.ipynb`"
-_NAME: Final = common.name_parameter(_WHAT, "testjob", longest=_WITHOUT_SUFFIX)
-_REFERENCE: Final = common.name_parameter(_WHAT, "testjob", versions=True, longest=_WITHOUT_SUFFIX)
-_RESULT_NAME: Final = common.name_parameter(
-    "result: that of the job, `_` and the second", "testjob_1517953074.ipynb"
+_NAME: Final = common.name_parameter("job", "testjob", longest=_WITHOUT_SUFFIX, what=_WHAT)
+_REFERENCE: Final = common.name_parameter(
+    "job", "testjob", versions=True, longest=_WITHOUT_SUFFIX, what=_WHAT
 )
-_EXPORTED: Final = common.name_parameter("result, or of a job", "testjob_1517953074.ipynb", versions=True)
+_RESULT_NAME: Final = common.name_parameter(
+    "job-result", "testjob_1517953074.ipynb", what="result: that of the job, `_` and the second"
+)
+_EXPORTED: Final = common.name_parameter(
+    "job-result", "testjob_1517953074.ipynb", versions=True, what="result, or of a job"
+)
 _FORMAT: Final = Parameter(
     "format",
     "query",
@@ -226,7 +230,7 @@ _LINKS: Final = tuple(
 LIST: Final = Operation(
     "listJobs",
     _TAG,
-    {200: common.page_answer("JobItem", {**_RUNS, **_STORED})},
+    {200: common.page_answer("JobItem", {**_RUNS, **_STORED}, links=("readJob", "listRuns", "exportJob"))},
     common.READ_ERRORS,
     parameters=common.PAGE,
 )
@@ -308,7 +312,11 @@ RUN: Final = Operation(
 RUNS: Final = Operation(
     "listRuns",
     _TAG,
-    {200: common.page_answer("JobRun", _RUN)},
+    {
+        200: common.page_answer(
+            "JobRun", _RUN, links=("readResult", "exportJob", "deleteResult"), where="result"
+        )
+    },
     common.NAMED_ERRORS,
     parameters=(_NAME, common.LIMIT, common.OFFSET),
 )

@@ -16,7 +16,7 @@ _CLASS: Final = {
     "description": "A scikit-learn estimator, by name or path.",
 }
 _PARAMS: Final = {
-    "type": "object",
+    "type": ["object", "null"],
     "description": 'Its parameters. One that is an estimator is `{"class": ..., "params": {...}}`.',
 }
 _FEATURES: Final = nullable(
@@ -55,7 +55,7 @@ _DATA: Final = {
     "anyOf": [
         {"title": "a frame", **closed(frames.FRAME), "required": ["data"]},
         ref("FrameData"),
-        {"title": "a dataset", "type": "string", "minLength": 1, "format": "omega-reference"},
+        {"title": "a dataset", "type": "string", "minLength": 1, "format": "omega-dataset-selection"},
         {"type": "null"},
     ]
 }
@@ -99,7 +99,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     ),
     "ModelCreate": closed(
         {
-            "name": {"type": "string", "minLength": 1, "maxLength": 255, "format": "omega-name"},
+            "name": {"type": "string", "minLength": 1, "maxLength": 255, "format": "omega-model"},
             "pipeline": {**array(_STEP), "minItems": 1},
             "replace": {
                 "type": "boolean",
@@ -202,14 +202,14 @@ _REFERENCE: Final = common.name_parameter("model", "mymodel", versions=True)
 _DATAX: Final = Parameter(
     "datax",
     "query",
-    {"type": "string", "minLength": 1, "format": "omega-reference"},
+    {"type": "string", "minLength": 1, "format": "omega-dataset-selection"},
     "A dataset, with columns and version if you like: `sample[x]@3`. Or the data is in the body.",
     "sample[x]",
 )
 _DATAY: Final = Parameter(
     "datay",
     "query",
-    {"type": "string", "minLength": 1, "format": "omega-reference"},
+    {"type": "string", "minLength": 1, "format": "omega-dataset-selection"},
     "As `datax`.",
     "sample[y]",
 )
@@ -231,7 +231,14 @@ def _id(action: str, prefix: str) -> str:
 LIST: Final = Operation(
     "listModels",
     _TAG,
-    {200: common.page_answer("ModelItem", {"model": _MODEL, "resource_uri": "/api/v1/model/mymodel/"})},
+    {
+        200: common.page_answer(
+            "ModelItem",
+            {"model": _MODEL, "resource_uri": "/api/v1/model/mymodel/"},
+            links=("readModel",),
+            where="model/name",
+        )
+    },
     common.READ_ERRORS,
     parameters=common.PAGE,
 )

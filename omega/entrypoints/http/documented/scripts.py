@@ -80,7 +80,7 @@ _ARGUMENTS: Final = Parameter(
 LIST: Final = Operation(
     "listScripts",
     _TAG,
-    {200: common.page_answer("ScriptItem", _STORED)},
+    {200: common.page_answer("ScriptItem", _STORED, links=("readScript", "runScript"))},
     common.READ_ERRORS,
     parameters=common.PAGE,
 )

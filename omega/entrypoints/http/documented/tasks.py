@@ -33,6 +33,19 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "resource_uri": {"type": "string", "pattern": "^/api/v1/task/"},
         }
     ),
+    "TaskEvent": {
+        "description": "Of the stream, each event.",
+        **closed(
+            {
+                "event": {"const": "status"},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": ref("TaskState"),
+                },
+            }
+        ),
+    },
     "TaskResult": closed(
         {
             "response": {
@@ -88,7 +101,7 @@ _ONE: Final = common.READ_ERRORS | {404}
 LIST: Final = Operation(
     "listTasks",
     _TAG,
-    {200: common.page_answer("Task", _DESCRIBED)},
+    {200: common.page_answer("Task", _DESCRIBED, links=common.TASK_OPERATIONS, where="task_id")},
     common.READ_ERRORS,
     parameters=(common.LIMIT, common.OFFSET),
 )
@@ -128,7 +141,7 @@ EVENTS: Final = Operation(
     {
         200: Answer(
             "An event `status` with the task's state whenever it has changed, until the task has ended.",
-            (Content(TEXT, "text/event-stream"),),
+            (Content(ref("TaskEvent"), "text/event-stream"),),
         )
     },
     _ONE,

@@ -42,7 +42,12 @@ def test_every_route_but_the_public_ones_needs_a_key(omega):
         assert (reply.status == 401) != route.public, (route.method, path)
         assert ask(app, route.method, path, f"Bearer {key}").status != 401
     public = {route.path for route in routes(omega, Limits()) if route.public}
-    assert {path for path in public if "/doc/" not in path} == {"/api/v1/ping", "/api/redoc"}
+    assert {path for path in public if "/doc/" not in path} == {
+        "/api/v1/ping",
+        "/api/redoc",
+        "/healthz",
+        "/readyz",
+    }
 
 
 @pytest.mark.parametrize(

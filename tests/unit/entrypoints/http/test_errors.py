@@ -17,7 +17,8 @@ import omega.ports
 from omega.domain import errors as domain
 from omega.entrypoints.formats import errors as formats
 from omega.entrypoints.http import errors
-from omega.entrypoints.http.errors import ANSWERS, HttpError, install, problem, request_id
+from omega.entrypoints.http.errors import ANSWERS, HttpError, install, problem
+from omega.entrypoints.http.headers import request_id
 from omega.ports import frames, models, records
 from tests.support.wsgi import call
 

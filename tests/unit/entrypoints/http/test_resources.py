@@ -1,4 +1,6 @@
-"""The resources over WSGI, on a store in memory: what is answered, and in which words it is refused."""
+"""The resources over WSGI, on a store in memory, and where there are data in it on one in MongoDB too: what
+is answered, and in which words it is refused.
+"""
 
 import json
 from typing import Any
@@ -10,16 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from omega import Omega
+from omega.adapters.mongo import database as database_module
 from omega.entrypoints.http.app import build
 from omega.entrypoints.limits import Limits
+from tests.support.mongo_mock import MockDatabase
 from tests.support.wsgi import Reply, call
 
 SMALL = Limits(body_bytes=2_000_000, decoded_bytes=4_000_000, rows=1000, columns=100, json_depth=20)
 
 
 class Api:
-    def __init__(self) -> None:
-        self.omega = Omega("memory://")
+    def __init__(self, omega: Omega) -> None:
+        self.omega = omega
         self.app = build(self.omega, SMALL)
 
     def __call__(self, method: str, path: str, body: Any = b"", **headers: str) -> Reply:
@@ -30,11 +34,13 @@ class Api:
 
 @pytest.fixture
 def api():
-    return Api()
+    return Api(Omega("memory://"))
 
 
-@pytest.fixture
-def filled(api):
+@pytest.fixture(params=["memory://", "mongodb://127.0.0.1/omega"])
+def filled(request, tmp_path, monkeypatch):
+    monkeypatch.setattr(database_module, "connect", lambda url: MockDatabase())
+    api = Api(Omega(request.param, queue="memory://", home=tmp_path))
     frame = pd.DataFrame({"x": [1, 2, 3, 4], "y": [2.0, 4.0, 6.0, 8.0], "s": ["a", "b", None, "d"]})
     api.omega.datasets.put(frame, "d")
     api.omega.models.create("m", [["LinearRegression", {}]])
@@ -340,6 +346,8 @@ class TestWriting:
         for name in ("If_Match", "If_None_Match"):
             # An empty list of versions would be a condition that says nothing, or one that never holds.
             refused(filled("PUT", "/dataset/d", body, **{name: ""}), 400, "malformed")
+        for asked in ("orient=null", "format=xml"):
+            refused(filled("GET", f"/dataset/d?{asked}", If_None_Match="*"), 400, "unknown")
         assert filled("PUT", "/dataset/d", body, If_Match='"1"').status == 202
         refused(filled("PUT", "/dataset/d", body, If_Match='W/"2"'), 412, "is at version 2")
         refused(filled("PUT", "/dataset/d?append=true", {**body, "append": False}), 400, "given twice")

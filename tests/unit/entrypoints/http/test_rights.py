@@ -74,6 +74,7 @@ REQUESTS: dict[tuple[str, str], tuple[str, Any, Needs]] = {
     ("GET", "job/results/<name:name>"): ("/job/results/j_100.ipynb/", None, ["job/j/results"]),
     ("DELETE", "job/results/<name:name>"): ("/job/results/j_999.ipynb", None, ["job/j/delete"]),
     ("GET", "job/export/<name:name>"): ("/job/export/results/j_100.ipynb?format=py", None, ["job/j/export"]),
+    ("GET", "config"): ("/config", None, ["config//get"]),
     ("GET", "script"): ("/script/", None, ["script//list"]),
     ("GET", "script/<name:name>"): ("/script/s/", None, ["script/s/get"]),
     ("PUT", "script/<name:name>"): ("/script/s", {"code": "def run(om): pass"}, ["script/s/put"]),
@@ -199,9 +200,8 @@ def test_every_route_names_its_right_or_is_public(omega):
     found = routes(omega, Limits())
     assert [route.path for route in found if route.rights is None and not route.public] == []
     unknown = {names_of(route) for route in found if not route.public} - REQUESTS.keys()
-    assert {path for _, path in unknown if not path.startswith("task")} <= {"config"}
-    served = {(route.method, route.path) for route in found}
-    assert {path for key in RIGHTS.keys() - served for path in key[1:]} <= {"/api/v1/config"}
+    assert [path for _, path in unknown if not path.startswith("task")] == ["/metrics"]
+    assert RIGHTS.keys() <= {(route.method, route.path) for route in found}
 
 
 @pytest.mark.parametrize("rules", RULES, ids=";".join)
@@ -397,6 +397,16 @@ def test_a_handler_that_forgets_who_asks_reaches_nothing(omega):
     )
     app = build_app([forgetful], limits=Limits())
     assert ask(app, "GET", "/new").status == 403
+
+
+def test_figures_are_for_those_whom_nothing_restricts(omega):
+    """No rule speaks of them; 404 is that nobody counts here."""
+    for rules, status in [
+        (None, 404),
+        ([".*/.*/.*"], 404),
+        (["dataset", "model", "job", "script", "config"], 403),
+    ]:
+        assert call(build(omega, Limits(), rules=rules), "GET", "/metrics").status == status
 
 
 def test_a_public_route_reaches_nothing(omega):

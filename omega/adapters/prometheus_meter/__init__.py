@@ -1,0 +1,1 @@
+"""Figures, kept by prometheus-client."""

@@ -1,0 +1,60 @@
+"""One request and how it was answered, for those who count and for the access log."""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from attrs import define
+
+from omega.entrypoints.http.headers import REQUEST_ID
+from omega.entrypoints.http.wsgi_call import Environ
+
+#: Where the application leaves the path of the route that it took, as the route table has it.
+ROUTE: Final = "omega.route"
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@define(eq=False)
+class Exchange:
+    """A request and its answer. `path` is as it was sent, without the query; `status` is 0 as long as nothing
+    was answered; `sent_bytes` are those of the body. `route` is empty where there is none.
+    """
+
+    request_id: str
+    client: str
+    method: str
+    path: str
+    began: float
+    route: str = ""
+    status: int = 0
+    sent_bytes: int = 0
+
+    @classmethod
+    def begun(cls, environ: Environ) -> "Exchange":
+        """One whose request has just come."""
+        return cls(
+            environ[REQUEST_ID],
+            environ["REMOTE_ADDR"],
+            environ["REQUEST_METHOD"],
+            environ["RAW_URI"],
+            time.perf_counter(),
+        )
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it began."""
+        return time.perf_counter() - self.began
+
+    def counting(self, send: Send) -> Send:
+        """`send`, with note taken of what is sent."""
+
+        async def noted(message: MutableMapping[str, Any]) -> None:
+            await send(message)
+            self.status = message.get("status", self.status)
+            self.sent_bytes += len(message.get("body", b""))
+
+        return noted
+
+
+Observer = Callable[[Exchange], object]
