@@ -5,12 +5,17 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
+from omega.domain.catalogue import Version
 from omega.domain.doctor.findings import DAMAGED, ORPHAN, RECENT, Finding, Tally
 from omega.domain.doctor.orphans import Orphans, aged
 from omega.domain.doctor.task_indexes import TaskIndexes
+from omega.domain.errors import Corrupt
 from omega.domain.inventory import MIGRATION, Entry, Flaw, Inventory, Owner
+from omega.domain.metadata import Metadata
+from omega.domain.names import MODEL
 from omega.domain.payload_check import PayloadCheck
 from omega.domain.payloads import Payload
+from omega.domain.seals import check_seal
 from omega.domain.tasks import TaskRecords
 from omega.ports.blobs import DatedBlobStore
 from omega.ports.clock import Clock
@@ -29,7 +34,7 @@ def _quiet(_: Tally) -> None:
 @frozen
 class Doctor:
     """Examines all buckets of a store, which may be in use meanwhile. Memory is bounded by `window` and by
-    the largest record; of models also by the largest model.
+    the largest record. With a `signer` it looks for the signatures of models.
     """
 
     records: WalkableRecordStore
@@ -75,21 +80,40 @@ class Doctor:
             tally.size_bytes += size_bytes
             told()
 
-        check = PayloadCheck(self.blobs, self.signer, read)
+        check = PayloadCheck(self.blobs, read)
         for entry in inventory.entries():
             tally.records += 1
             told()
             if isinstance(entry, Flaw):
                 yield Finding(DAMAGED, f"{entry.owner}: {entry.words}", entry.owner)
                 continue
+            if not self._is_sealed(entry):
+                words = "it was changed, or is not signed by this installation: it is not loaded here"
+                yield Finding(DAMAGED, f"{entry.owner}: {words}", entry.owner)
             for payload in entry.fresh:
                 tally.payloads += 1
                 yield from self._payload(inventory, check, entry, payload)
 
+    def _is_sealed(self, entry: Entry) -> bool:
+        """Whether a version of a model has the signature that it must have; of others none is asked for."""
+        owner, head, value = entry.owner, entry.head, entry.record.value
+        if self.signer is None or head is None or owner.version is None or owner.resource != MODEL:
+            return True
+        kind, attributes = value.get("kind", ""), value.get("attributes", {})
+        times = head.created, head.created
+        about = Metadata(
+            owner.name, MODEL, str(owner.bucket), kind, owner.version, *times, attributes=attributes
+        )
+        try:
+            check_seal(self.signer, Version(about, head.uid, head.tip, value["payload"], None))
+        except Corrupt:
+            return False
+        return True
+
     def _payload(
         self, inventory: Inventory, check: PayloadCheck, entry: Entry, payload: Payload
     ) -> Iterator[Finding]:
-        fault = check.fault(payload, of=entry.record)
+        fault = check.fault(payload)
         # It may have been removed, with what it belongs to, since the record was read.
         if fault is not None and inventory.counts(entry, payload):
             yield Finding(DAMAGED, f"{entry.owner}: payload {payload.id} {fault}", entry.owner, payload.id)
