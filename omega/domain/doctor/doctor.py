@@ -32,7 +32,7 @@ def _quiet(_: Tally) -> None:
 @frozen
 class Doctor:
     """Examines all buckets of a store, which may be in use meanwhile. Memory is bounded by `window` and by
-    the largest record.
+    the largest record. With a `signer` it looks for the signatures of models.
     """
 
     records: WalkableRecordStore
