@@ -70,4 +70,4 @@ integration: $(VENV)/.dev .mongo/.installed
 	$(BIN)/pytest tests/integration -n $(JOBS) --dist loadfile -q
 
 clean:
-	rm -rf $(VENV) .mongo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mongo .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache

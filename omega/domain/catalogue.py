@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
+from omega.domain.access import Gate
 from omega.domain.errors import BadInput, Corrupt, NotFound, PreconditionFailed
 from omega.domain.metadata import ALWAYS, JSONObject, Listing, Metadata, Precondition
 from omega.domain.names import Reference, check_bucket, check_name, is_hidden
@@ -75,13 +76,26 @@ class Draft:
 
 @frozen
 class Catalogue:
-    """The objects of one resource in one bucket."""
+    """The objects of one resource in one bucket, behind a gate: `allow` opens it for one action on one object
+    (docs/adr/0017). All methods but that raise Forbidden where it is shut.
+    """
 
     records: RecordStore
     clock: Clock
     ids: Ids
     resource: str
     bucket: str = field(converter=check_bucket)
+    gate: Gate = Factory(lambda self: Gate(self.resource, self.bucket), takes_self=True)
+
+    def allow(self, action: str, name: str = "") -> "Catalogue":
+        """The same, open for `action` on `name` (a list has no name).
+
+        Raises: Forbidden.
+        """
+        gate = self.gate.opened(action, name)
+        if gate is self.gate:
+            return self
+        return Catalogue(self.records, self.clock, self.ids, self.resource, self.bucket, gate)
 
     def head(self, name: str) -> Head:
         """The object called `name`.
@@ -260,6 +274,7 @@ class Catalogue:
 
         Raises: BadInput for a pattern that is too long.
         """
+        self.gate.check_listing()
         pattern = pattern or "*"
         if len(pattern) > MAX_PATTERN_CHARS:
             raise BadInput(
@@ -285,6 +300,7 @@ class Catalogue:
 
     def _key(self, name: str) -> str:
         check_name(name, resource=self.resource)
+        self.gate.check(name)
         return self._shelf(hidden=is_hidden(name)) + name
 
     def _scan(self, prefix: str) -> Iterator[Record]:

@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from omega.domain import features
+from omega.domain.access import LIST
 from omega.domain.catalogue import Catalogue, Draft, Head, Raced, Version
 from omega.domain.datasets import DatasetService
 from omega.domain.errors import AlreadyExists, BadInput, Conflict, Corrupt, NotFitted, NotFound, OmegaError
@@ -77,7 +78,8 @@ class ModelService:
         Raises: BadInput naming the step and parameter at fault; AlreadyExists.
         """
         check_name(name, resource=self.catalogue.resource)
-        return self.put(name, _translated(lambda: self.executor.create(spec)), replace=replace)
+        allowed = self._allowed("create", name)
+        return allowed._put(name, _translated(lambda: self.executor.create(spec)), replace)
 
     def put(self, name: str, model: Any, *, replace: bool = True) -> Metadata:
         """Store a model object, fitted or not, as the next version of `name`.
@@ -85,24 +87,7 @@ class ModelService:
         Raises: BadInput for an object that is not a model; AlreadyExists.
         """
         check_name(name, resource=self.catalogue.resource)
-        described = _translated(lambda: self.executor.describe(model))
-        names = described["features"]
-        attributes = {
-            "fitted": described["fitted"],
-            "features": names and [{"name": name, "dtype": None, "type": None} for name in names],
-            "classes": described["classes"],
-            "estimator": self._estimator(model),
-        }
-        payload: dict[str, Any] | None = None
-        for _ in range(_ATTEMPTS):
-            head = self.catalogue.peek(name)
-            if head and not replace:
-                self._discard(payload)
-                raise AlreadyExists(f"model {name!r} exists already: use replace, or another name")
-            payload = payload or self._store(model, definition=self.ids.new())
-            with suppress(Raced):
-                return self._commit(name, Draft(self.codec.kind, payload, attributes), base=head)
-        raise self._contended(name, payload)
+        return self._allowed("create", name)._put(name, model, replace)
 
     def fit(
         self,
@@ -122,6 +107,83 @@ class ModelService:
         Raises: NotFound; BadInput (data that does not fit, an action the model lacks); Conflict when the
         model was replaced meanwhile; PreconditionFailed; what `run.check` raises.
         """
+        return self._allowed(action, name)._fit(name, x, y, action, classes, precondition, run)
+
+    def ask(self, reference: Reference, x: Any, y: Any = None, *, action: str = "predict") -> Answer:
+        """The answer of a fitted model: one of `ASK`; `score` alone takes `y`.
+
+        Raises: NotFound, NotFitted, BadInput naming missing, extra and unfit columns, Corrupt.
+        """
+        if action not in ASK:
+            raise BadInput(f"unknown action {action!r}: a model can be asked for {', '.join(ASK)}")
+        if y is not None and action != "score":
+            raise BadInput(f"datay is given, but {action} takes none")
+        return self._allowed(action, reference.name)._ask(reference, x, y, action)
+
+    def get(self, reference: Reference) -> Any:
+        """The model object itself, the caller's own to change.
+
+        Raises: NotFound, Corrupt.
+        """
+        allowed = self._allowed("get", reference.name)
+        version = allowed.catalogue.version(reference)
+        check_seal(self.signer, version)
+        return allowed._unpickled(version)
+
+    def metadata(self, reference: Reference, *, action: str = "metadata") -> Metadata:
+        """What is said about a version of a model; attributes `fitted`, `features`, `classes`, `estimator`.
+        `action` is what it is looked up for.
+
+        Raises: NotFound.
+        """
+        return self.catalogue.allow(action, reference.name).version(reference).metadata
+
+    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
+        """Models by name, as `Catalogue.list`."""
+        return self.catalogue.allow(LIST).list(pattern, offset=offset, limit=limit)
+
+    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
+        """Remove a model with all its versions.
+
+        Raises: NotFound, PreconditionFailed.
+        """
+        allowed = self.catalogue.allow("delete", name)
+        self.payloads.remove({p["content"]["id"] for p in allowed.drop(name, precondition=precondition)})
+
+    def _allowed(self, action: str, name: str) -> "ModelService":
+        """The same, for one action on one model."""
+        return evolve(self, catalogue=self.catalogue.allow(action, name))
+
+    def _put(self, name: str, model: Any, replace: bool) -> Metadata:
+        described = _translated(lambda: self.executor.describe(model))
+        names = described["features"]
+        attributes = {
+            "fitted": described["fitted"],
+            "features": names and [{"name": name, "dtype": None, "type": None} for name in names],
+            "classes": described["classes"],
+            "estimator": self._estimator(model),
+        }
+        payload: dict[str, Any] | None = None
+        for _ in range(_ATTEMPTS):
+            head = self.catalogue.peek(name)
+            if head and not replace:
+                self._discard(payload)
+                raise AlreadyExists(f"model {name!r} exists already: use replace, or another name")
+            payload = payload or self._store(model, definition=self.ids.new())
+            with suppress(Raced):
+                return self._commit(name, Draft(self.codec.kind, payload, attributes), base=head)
+        raise self._contended(name, payload)
+
+    def _fit(
+        self,
+        name: str,
+        x: Any,
+        y: Any,
+        action: str,
+        classes: Sequence[Any] | None,
+        precondition: Precondition,
+        run: Run,
+    ) -> Metadata:
         head = self.catalogue.head(name)
         if (made := _made(self.catalogue, head, run)) is not None:
             return made
@@ -145,15 +207,7 @@ class ModelService:
                 return metadata
         raise self._contended(name, None)
 
-    def ask(self, reference: Reference, x: Any, y: Any = None, *, action: str = "predict") -> Answer:
-        """The answer of a fitted model: one of `ASK`; `score` alone takes `y`.
-
-        Raises: NotFound, NotFitted, BadInput naming missing, extra and unfit columns, Corrupt.
-        """
-        if action not in ASK:
-            raise BadInput(f"unknown action {action!r}: a model can be asked for {', '.join(ASK)}")
-        if y is not None and action != "score":
-            raise BadInput(f"datay is given, but {action} takes none")
+    def _ask(self, reference: Reference, x: Any, y: Any, action: str) -> Answer:
         version, model = self._opened(reference)
         contract = version.metadata.attributes
         features_x, features_y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
@@ -165,35 +219,6 @@ class ModelService:
         except ModelNotFitted as error:
             raise NotFitted(f"model {reference.name!r} is not fitted: fit it before {action}") from error
         return Answer(version.metadata, result, contract.get("classes"))
-
-    def get(self, reference: Reference) -> Any:
-        """The model object itself, the caller's own to change.
-
-        Raises: NotFound, Corrupt.
-        """
-        version = self.catalogue.version(reference)
-        check_seal(self.signer, version)
-        return self._unpickled(version)
-
-    def metadata(self, reference: Reference) -> Metadata:
-        """What is said about a version of a model; attributes `fitted`, `features`, `classes`, `estimator`.
-
-        Raises: NotFound.
-        """
-        return self.catalogue.version(reference).metadata
-
-    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
-        """Models by name, as `Catalogue.list`."""
-        return self.catalogue.list(pattern, offset=offset, limit=limit)
-
-    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
-        """Remove a model with all its versions.
-
-        Raises: NotFound, PreconditionFailed.
-        """
-        self.payloads.remove(
-            {p["content"]["id"] for p in self.catalogue.drop(name, precondition=precondition)}
-        )
 
     def _estimator(self, model: Any) -> dict[str, Any]:
         """Class, type, parameters and actions; some models have more or fewer actions once fitted."""
@@ -292,29 +317,34 @@ class ModelService:
 
     def _opened(self, reference: Reference) -> tuple[Version, Any]:
         """A version and its model, as `_load`. Of the last version, which is the one asked for most, the head
-        alone is read once the rest is in the cache.
+        alone is read once the rest, which was checked then, is in the cache.
         """
         head = self.catalogue.head(reference.name)
-        if reference.back or reference.at not in (None, head.version):
-            version = self.catalogue.version_of(head, reference)
-            return version, self._load(version)
-        kept: tuple[Version, Any] | None = self.cache.get(head.tip)
-        return kept or self._kept(self.catalogue.version_of(head, reference))
+        is_last = not reference.back and reference.at in (None, head.version)
+        kept: tuple[Version, Any] | None = self.cache.get(head.tip) if is_last else None
+        if kept is not None and _is_at(kept[0], self.catalogue.bucket, reference.name, head.version):
+            return kept
+        version = self.catalogue.version_of(head, reference)
+        if is_last and kept is None:
+            check_seal(self.signer, version)
+            return version, self._kept(version)
+        return version, self._load(version)
 
     def _load(self, version: Version) -> Any:
         """The model of a version, shared with other callers: not to be changed."""
-        kept: tuple[Version, Any] | None = self.cache.get(version.tip)
-        # The tip belongs to one version for good: if the store says otherwise now, it was tampered with.
-        if kept is None or kept[0] != version:
-            kept = self._kept(version)
-        return kept[1]
-
-    def _kept(self, version: Version) -> tuple[Version, Any]:
-        """A version, the signature of which was checked, and its model; both are in the cache then."""
+        # Also of a model that is loaded: what was read anew is checked anew.
         check_seal(self.signer, version)
-        kept = version, self._unpickled(version)
-        self.cache.put(version.tip, kept, size_bytes=version.payload["content"]["size_bytes"])
-        return kept
+        kept: tuple[Version, Any] | None = self.cache.get(version.tip)
+        # A tip belongs to one version for good, unless somebody bends it: a signature is of one place.
+        if kept is not None and kept[0].payload["signature"] == version.payload["signature"]:
+            return kept[1]
+        return self._kept(version)
+
+    def _kept(self, version: Version) -> Any:
+        """The model of a version whose signature was checked, from now on in the cache."""
+        model = self._unpickled(version)
+        self.cache.put(version.tip, (version, model), size_bytes=version.payload["content"]["size_bytes"])
+        return model
 
     def _unpickled(self, version: Version) -> Any:
         """The model of a version whose signature was checked."""
@@ -337,6 +367,12 @@ class ModelService:
     def _contended(self, name: str, payload: Any) -> Conflict:
         self._discard(payload)
         return Conflict(f"model {name!r} is being changed by too many others at once")
+
+
+def _is_at(version: Version, bucket: str, name: str, number: int) -> bool:
+    """Whether this, which was checked, is the version that is asked for: a name may have been bent."""
+    about = version.metadata
+    return (about.bucket, about.name, about.version) == (bucket, name, number)
 
 
 def fitted_by(catalogue: Catalogue, name: str, run: Run) -> Metadata | None:

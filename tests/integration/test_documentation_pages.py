@@ -94,10 +94,10 @@ def test_try_it_out_calls_this_server(browser: Browser, server: Server) -> None:
         server.put("/dataset/sample", json={"data": {"y": ["seen in the page"]}, "append": False})
         tried(tab, "dataset-readDataset")
         until(tab, answered("dataset-readDataset", "seen in the page"))
+        check_kept_to(server, tab._seen(origin(server) + SWAGGER_UI))
         server.delete("/dataset/sample")
         tab.evaluate(f"{block('dataset-readDataset')}.querySelector('.execute').click()")
         until(tab, answered("dataset-readDataset", "urn:omega:problem:not-found"))
-        check_kept_to(server, tab._seen(origin(server) + SWAGGER_UI))
 
 
 def block(operation: str) -> str:

@@ -14,7 +14,7 @@ from omega import Omega
 from omega.entrypoints.http.app import build
 from omega.entrypoints.limits import Limits
 from tests.support import tasks
-from tests.support.processes import below
+from tests.support.processes import below, command
 from tests.support.redis_server import RedisServer
 from tests.support.served import eventually
 from tests.support.server import Server, running
@@ -59,7 +59,7 @@ PINGS = 'omega_http_requests_total{method="GET",route="/api/v1/ping",status="200
 
 def answering(server: Server) -> list[int]:
     """The processes that answer requests: copies of the one that was started."""
-    return [process.pid for process in below(server.process.pid) if "serve" in process.cmdline()]
+    return [process.pid for process in below(server.process.pid) if "serve" in command(process)]
 
 
 def test_all_processes_are_counted_together(server: Server) -> None:

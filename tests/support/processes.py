@@ -43,6 +43,13 @@ def busy(find: Callable[[], Iterable[psutil.Process]], *, within_s: float = 60) 
     raise AssertionError("there is no process that alone is busy")
 
 
+def command(process: psutil.Process) -> list[str]:
+    """The words that the process was started with; none of one that is gone."""
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
+
+
 def of_home(home: str) -> list[psutil.Process]:
     """All processes on this machine that were started with this OMEGA_HOME, zombies left out."""
     found = []

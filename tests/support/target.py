@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from tests.support.processes import below
+from tests.support.processes import below, command
 from tests.support.served import received
 from tests.support.server import Server, running
 
@@ -117,7 +117,7 @@ class Target:
     def processes(self) -> list[int]:
         """The processes that answer requests."""
         found = below(self.server.process.pid)
-        return [process.pid for process in found if not any("worker" in word for word in process.cmdline())]
+        return [process.pid for process in found if not any("worker" in word for word in command(process))]
 
     def peak_mib(self) -> float:
         """The most memory that a process which answers requests has had."""

@@ -58,13 +58,15 @@ class MongoBlobStore:
     def write(self, id: str, *, chunks: Iterable[bytes | memoryview]) -> int:
         """Store the joined chunks as one payload; see `BlobStore.write`."""
         _check(id)
-        number, parts = ObjectId(), _parts(chunks)
+        parts = _parts(chunks)
         first, size = [], 0
         for part in parts:
             first.append(part)
             size += len(part)
             if size > _CHUNK_BYTES:
                 break
+        # Not before: of a small payload it tells when it came, and its chunks may have taken long.
+        number = ObjectId()
         try:
             if size <= _CHUNK_BYTES:
                 return self._insert(id, number, b"".join(first))

@@ -17,6 +17,7 @@ from omega.adapters.mongo.errors import driver_errors
 from omega.ports.upkeep import Leftover
 
 _AT_ONCE: Final = 1000
+_FIRST: Final = ObjectId("0" * 24)
 _PENDING: Final = "half-written payload"
 _CHUNKS: Final = "chunks of no payload"
 
@@ -34,12 +35,9 @@ class MongoUpkeep:
     def leftovers(self) -> Iterator[Leftover]:
         """What is pending, and chunks without a file; see `StoreUpkeep.leftovers`."""
         with driver_errors():
-            for left in self._root.pending.find({}).sort("_id", 1):
+            for left in list(self._root.pending.find({}).sort("_id", 1)):
                 yield Leftover(_PENDING, str(left["_id"]), left["since"].replace(tzinfo=UTC))
-            numbers = self._root.chunks.aggregate(
-                [{"$sort": {"files_id": 1}}, {"$group": {"_id": "$files_id"}}], allowDiskUse=True
-            )
-            for some in _in_lists(group["_id"] for group in numbers):
+            for some in _in_lists(self._numbers()):
                 for number in self._ownerless(some):
                     yield Leftover(_CHUNKS, str(number), number.generation_time.replace(tzinfo=UTC))
 
@@ -56,20 +54,32 @@ class MongoUpkeep:
                 return False
             return bool(self._root.chunks.delete_many({"files_id": number}).deleted_count)
 
-    def _ownerless(self, numbers: list[Any]) -> list[ObjectId]:
+    def _numbers(self) -> Iterator[ObjectId]:
+        """The files that have chunks, by many short steps along the index: one long query has no time."""
+        last = _FIRST
+        while True:
+            chunk = self._root.chunks.find_one(
+                {"files_id": {"$gt": last}}, {"_id": 0, "files_id": 1}, sort=[("files_id", 1)]
+            )
+            if chunk is None:
+                return
+            last = chunk["files_id"]
+            yield last
+
+    def _ownerless(self, numbers: list[ObjectId]) -> list[ObjectId]:
         """Those of the numbers that are of no file. In this order: a file is there before it is no longer
         pending.
         """
         for names in (self._root.pending, self._root.files):
             owned = {found["_id"] for found in names.find({"_id": {"$in": numbers}}, {"_id": 1})}
             numbers = [number for number in numbers if number not in owned]
-        return sorted(number for number in numbers if isinstance(number, ObjectId))
+        return numbers
 
     @property
     def _root(self) -> Any:
         return blobs_of(self._database)
 
 
-def _in_lists(numbers: Iterator[Any]) -> Iterator[list[Any]]:
+def _in_lists(numbers: Iterator[ObjectId]) -> Iterator[list[ObjectId]]:
     while some := list(islice(numbers, _AT_ONCE)):
         yield some

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from omega.domain.errors import NotFound
 from omega.entrypoints.api import Omega
-from omega.entrypoints.http.documented import server as documented
+from omega.entrypoints.http.documented import watching as documented
 from omega.entrypoints.http.errors import PROBLEM_JSON, NotReady, problem
 from omega.entrypoints.http.routing import Request, Response, Route
 
@@ -80,11 +80,19 @@ class HealthResource:
     def routes(self) -> list[Route]:
         """The routes of this resource."""
         return [
-            Route("GET", "/healthz", self.alive, summary="Whether the server lives", doc=documented.ALIVE),
+            Route(
+                "GET",
+                "/healthz",
+                self.alive,
+                public=True,
+                summary="Whether the server lives",
+                doc=documented.ALIVE,
+            ),
             Route(
                 "GET",
                 "/readyz",
                 self.ready,
+                public=True,
                 summary="Whether the store and the queue can be reached",
                 doc=documented.READY,
             ),

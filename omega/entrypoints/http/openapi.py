@@ -7,21 +7,21 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from omega.entrypoints.http.documented import common, datasets, frames, jobs, models, scripts, tasks
+from omega.entrypoints.http.documented import common, datasets, frames, jobs, models, scripts, tasks, watching
 from omega.entrypoints.http.errors import PROBLEM_JSON
 from omega.entrypoints.http.operations import Answer, Content, Link, Operation, Parameter
 from omega.entrypoints.http.routing import Route
 
 Document = dict[str, Any]
 _PARAM = re.compile(r"<([a-z_]+)(?::name)?>")
-_SHARED: Final = (common, frames, datasets, models, jobs, scripts, tasks)
+_SHARED: Final = (common, frames, datasets, models, jobs, scripts, tasks, watching)
 _TAGS: Final = {
     "dataset": "Tables, values, arrays and files, kept exactly, with versions.",
     "model": "scikit-learn models: created from JSON, fitted, asked.",
     "job": "Notebooks, their runs, their results and their schedules.",
     "script": "Python modules, called in processes of their own.",
     "task": "Calls that were left to workers.",
-    "config": "The settings that hold for the caller.",
+    "config": "The settings in force.",
     "server": "The server itself.",
     "documentation": "These pages, and what they are made from.",
 }
@@ -33,9 +33,15 @@ OPTIONS (204, with `Allow`); other methods are answered with 405 and `Allow`. A 
 answered with 404. A body that comes with GET, to which HTTP gives no meaning (RFC 9110, 9.3.1), is read as if
 it came with POST.
 
+Requests for a host that is none of the server's (421), and those by which a page of another site would change
+something (403, 415), are refused whatever their path.
+
 Every error is `application/problem+json` (RFC 9457) and names what is at fault. Unknown query parameters and
 unknown fields of a body are refused. Requests that are not HTTP, and URLs and headers over the limits, are
 answered with 400, 414 or 431 by the server beneath, without a body.
+
+Where the server asks for keys, all but `/api/v1/ping` and these pages need one: `Authorization: ApiKey
+USER:KEY` or `Authorization: Bearer KEY`. Access rules may allow some requests and not others (403).
 
 Names may hold slashes. They are at most 255 bytes of UTF-8 in NFC, without control characters and
 `\\ * ? [ ] ^ @ # : %`; no part may be empty, `.` or `..`, and the last may not be an action of its resource,
@@ -82,7 +88,7 @@ def _operation(route: Route) -> Document:
     if doc.body:
         made["requestBody"] = {"required": doc.needs_body, "content": _contents(doc.body)}
     responses = {str(status): _answer(answer) for status, answer in doc.answers.items()}
-    for status in doc.errors:
+    for status in doc.errors | (frozenset() if route.public else common.CALLER_ERRORS):
         responses[str(status)] = {"$ref": f"#/components/responses/{_problem_name(status)}"}
     made["responses"] = dict(sorted(responses.items()))
     return made
@@ -180,10 +186,14 @@ def _problem(status: int) -> Document:
         "schema": {"$ref": "#/components/schemas/Problem"},
         "examples": {"problem": {"value": common.problem_example(status)}},
     }
-    allow = ("Allow",) if status == HTTPStatus.METHOD_NOT_ALLOWED else ()
     retry = ("Retry-After",) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()
+    always = {
+        HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+        HTTPStatus.METHOD_NOT_ALLOWED: ("Allow",),
+        HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
+    }.get(HTTPStatus(status), ())
     return {
         "description": common.ERRORS[status],
-        "headers": _headers(always=("X-Request-ID", *allow), sometimes=retry),
+        "headers": _headers(always=("X-Request-ID", *always), sometimes=retry),
         "content": {PROBLEM_JSON: content},
     }

@@ -15,11 +15,12 @@ from omega.ports.records import StoreFull, StoreUnavailable
 def main() -> None:
     """Work for the parent process."""
     processes, grace_s = sys.argv[1:]
-    found = settings.load()
-    logs.configure(found)
     try:
+        found = settings.load()
+        logs.configure(found)
         # A server's own worker, on whose page of figures its tasks are.
-        services = connect(found, bucket=DEFAULT_BUCKET, meter=metered(found) if found.figures_path else None)
+        meter = metered(found) if found.figures_path else None
+        services = connect(found, bucket=DEFAULT_BUCKET, meter=meter)
         services.check_key()
     except (OmegaError, StoreUnavailable, StoreFull, QueueUnavailable) as error:
         sys.exit(f"cannot start the worker: {error}")

@@ -341,6 +341,42 @@ def test_in_the_unfinished_copy_of_another_store_nothing_is_removed(world):
     assert found.fixed
 
 
+def test_a_task_that_ends_while_its_data_are_read_is_not_taken_for_damaged():
+    world, ended = empty_world(), []
+    task = Filler(world).task("runs")
+
+    def end(name: str) -> None:
+        if name == "read" and not ended:
+            ended.append(world.endings().succeed(task, "h", world.payloads().write([b"{}"])))
+
+    found = findings(StorePlace(world.records, Hooked(world.blobs, end)), later=NOW)
+    assert ended and found == []
+
+
+@pytest.mark.parametrize("store", ["records", "blobs"])
+def test_an_object_that_is_dropped_at_any_step_is_not_taken_for_damaged(store):
+    history = [("store", ("frame", ("a", 1, True))), ("store", ("frame", ("a", 1, True)))]
+    last = False
+    for at in range(1, 1000):
+        world, calls = fill(empty_world(), history), [0]
+
+        def drop(_: str, world: World = world, calls: list[int] = calls, at: int = at) -> None:
+            calls[0] += 1
+            if calls[0] == at:
+                Filler(world).drop("a")
+
+        where = StorePlace(world.records, world.blobs)
+        hooked = {"records": where.records, "blobs": where.blobs} | {
+            store: Hooked(getattr(where, store), drop)
+        }
+        found = list(doctor(StorePlace(**hooked), later=NOW).examine())
+        assert [finding for finding in found if finding.kind != "recent"] == []
+        last = calls[0] < at
+        if last:
+            break
+    assert last and at > 3
+
+
 @given(
     st.integers(0, 120),
     st.sampled_from(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from omega.domain.catalogue import version_key
 from omega.domain.errors import Conflict
 from omega.domain.inventory import MIGRATION, STORE, Inventory
-from omega.domain.migration import Migration, Report, StorePlace, is_unfinished_copy
+from omega.domain.migration import Migration, Plan, Report, StorePlace, is_unfinished_copy
+from omega.domain.migration.copying import Copying
 from omega.domain.tasks.workers import WorkerInfo
 from omega.ports.records import StoreFull
 from tests.support.services import Counting, Still, World
@@ -165,6 +166,39 @@ def test_whoever_writes_meanwhile_leaves_a_copy_that_can_be_read_and_that_a_late
     for finding in doctor(target).examine(fix=True):
         assert finding.kind == "orphan" and finding.fixed
     assert (values_of(target), blobs_of(target)) == (values_of(place(world)), blobs_of(place(world)))
+
+
+def test_an_object_that_is_made_anew_once_it_was_copied_can_be_read_in_the_copy_all_the_same(world):
+    target, done = empty_place(), []
+
+    def make_anew(_: str) -> None:
+        if not done and "object/store/dataset/visible/a" in values_of(target):
+            done.append(True)
+            Filler(world).drop("a")
+            Filler(world).frame("a", 3, True)
+
+    source = StorePlace(Hooked(world.records, make_anew), world.blobs)
+    report = Migration(source, target, world.clock, world.ids).run()
+    assert done and not report.finished
+    assert report.differing.first[0] == "version 1 of dataset 'a' in bucket 'store'"
+    assert damage(target) == []
+    assert migrate(world, target).finished
+
+
+@pytest.mark.parametrize("versions", [1, 2])
+def test_an_object_that_is_dropped_while_it_is_copied_is_left_out(versions):
+    world = fill(empty_world(), [("store", ("frame", ("a", 1, True)))] * versions)
+    target, gone = empty_place(), []
+
+    def drop(name: str) -> None:
+        if name == "read" and not gone:
+            gone.append(True)
+            Filler(world).drop("a")
+
+    source = StorePlace(world.records, Hooked(world.blobs, drop))
+    Copying(source, target, Report(Plan()), lambda size_bytes: None).run()
+    assert gone and "object/store/dataset/visible/a" not in values_of(target)
+    assert damage(target) == []
 
 
 def test_what_a_dead_writer_left_is_not_copied(world):

@@ -13,8 +13,9 @@ from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omega.adapters.memory.cache import LruCache
 from omega.adapters.system.signer import HmacSigner
-from omega.domain.errors import Corrupt
+from omega.domain.errors import BadInput, Corrupt
 from omega.domain.names import Reference
 from omega.ports.records import Record, RecordStore
 from tests.support.services import CheapCodec, CheapExecutor, World
@@ -132,22 +133,60 @@ def test_a_name_that_is_bent_to_another_object() -> None:
     refused(world)
 
 
-def test_what_is_said_of_a_model_that_is_loaded_is_not_believed() -> None:
+def test_a_loaded_model_goes_on_with_what_was_checked_when_it_was_loaded() -> None:
     world = filled()
     models = world.models()
-    answer = models.ask(Reference("a"), X)
+    models.ask(Reference("a"), X)
     world.codec.loads = 0
     record = version_of(world.records, "a")
     learned = copy.deepcopy(record.value["attributes"])
     learned["features"][0]["name"] = "y"
     change(world.records, record, attributes=learned)
-    # What was checked when it was loaded holds; whoever reads the version anew is told.
-    again = models.ask(Reference("a"), X)
-    assert again.metadata == answer.metadata and list(again.result) == list(answer.result)
-    for load in (lambda: models.get(Reference("a")), lambda: models.fit("a", X, Y)):
-        with pytest.raises(Corrupt):
+    assert models.ask(Reference("a"), X).metadata.attributes["features"][0]["name"] == "x"
+    for load in (
+        lambda: models.get(Reference("a")),
+        lambda: models.ask(Reference("a", at=2), X.rename(columns={"x": "y"})),
+        lambda: models.fit("a", X, Y),
+    ):
+        with pytest.raises((Corrupt, BadInput)):
             load()
     assert world.codec.loads == 0
+    world.cache = LruCache(1 << 30)
+    refused(world)
+
+
+def test_a_name_that_is_bent_to_a_model_that_is_loaded() -> None:
+    world = filled()
+    world.models().ask(Reference("b"), X)
+    world.models("other").ask(Reference("a"), X)
+    world.codec.loads = 0
+    mine = head_of(world.records, "a")
+    for theirs in (head_of(world.records, "b"), head_of(world.records, "a", "other")):
+        head = head_of(world.records, "a")
+        change(world.records, head, uid=theirs.value["uid"], tip=theirs.value["tip"])
+        refused(world)
+    # An older version of its own, which is loaded.
+    change(world.records, head_of(world.records, "a"), uid=mine.value["uid"], tip=mine.value["tip"])
+    world.models().get(Reference("a", at=1))
+    first = version_of(world.records, "a", number=1)
+    change(world.records, head_of(world.records, "a"), tip=first.key.rpartition("/")[2])
+    world.codec.loads = 0
+    refused(world)
+
+
+def test_a_version_under_the_id_of_another_that_is_loaded() -> None:
+    """It is signed, and where it was signed for: it answers itself, and not with the other's model."""
+    world = filled()
+    world.models().fit("b", X, Y)
+    world.models().fit("b", X, Y, action="partial_fit")
+    assert world.models().ask(Reference("b"), X).result.tolist() == [2, 2, 2]
+    mine, tip = head_of(world.records, "a"), head_of(world.records, "b").value["tip"]
+    key = f"version/{mine.value['uid']}/{2:012d}/{tip}"
+    world.records.write(key, value=version_of(world.records, "a").value, expected=None)
+    change(world.records, mine, tip=tip)
+    for _ in range(3):
+        assert world.models().ask(Reference("a"), X).result.tolist() == [1, 1, 1]
+        assert world.models().ask(Reference("b"), X).result.tolist() == [2, 2, 2]
 
 
 def test_a_signature_of_the_content_alone_is_not_enough() -> None:

@@ -1,9 +1,9 @@
-"""What the routes of the documentation give."""
+"""What the routes of the documentation, and of the server itself, give."""
 
 from typing import Final
 
 from omega.entrypoints.http.documented import common
-from omega.entrypoints.http.documented.common import TEXT
+from omega.entrypoints.http.documented.common import TEXT, closed
 from omega.entrypoints.http.operations import Answer, Content, Operation, Parameter
 
 _TAG: Final = "documentation"
@@ -19,6 +19,16 @@ def _specification(id: str) -> Operation:
     return Operation(id, _TAG, {200: Answer("The description.", (Content({"type": "object"}),))}, _ERRORS)
 
 
+PING: Final = Operation(
+    "ping",
+    "server",
+    {
+        200: Answer(
+            "It does.", (Content(closed({"ping": {"const": "pong"}}), examples={"pong": {"ping": "pong"}}),)
+        )
+    },
+    common.READ_ERRORS - {503},
+)
 SWAGGER_UI: Final = _page("swaggerUi")
 REDOC: Final = _page("redoc")
 SWAGGER: Final = _specification("swaggerSpecification")
@@ -40,7 +50,7 @@ ASSET: Final = Operation(
         Parameter(
             "file",
             "path",
-            {"type": "string", "pattern": "^[A-Za-z0-9._-]+$"},
+            {"type": "string", "minLength": 1},
             "A file of the documentation pages.",
             "pages.css",
         ),

@@ -185,7 +185,7 @@ def test_every_example_is_as_its_schema_says(document, served):
 def test_an_example_that_is_wrong_would_be_found(document):
     wrong = copy.deepcopy(document)
     content = wrong["paths"]["/api/v1/ping"]["get"]["responses"]["200"]["content"]["application/json"]
-    content["examples"]["one"]["value"] = {"ping": "pang"}
+    content["examples"]["pong"]["value"] = {"ping": "pang"}
     schema, value = next((s, v) for s, v in examples(wrong) if v == {"ping": "pang"})
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(schema).validate(value)
