@@ -134,7 +134,9 @@ def empty_like(schema: pa.Schema) -> pa.Table:
     """
     arrays = []
     for field in schema:
-        arrays.append(read_column(field).form.empty())
+        empty = read_column(field).form.empty()
+        # A column that has no value yet has no type of its own either.
+        arrays.append(pa.nulls(0) if pa.types.is_null(field.type) else empty)
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

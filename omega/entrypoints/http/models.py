@@ -186,6 +186,8 @@ class ModelResource:
         frame = {name: value for name, value in body.items() if name in formats.JSON_FRAME_FIELDS}
         if frame and "datax" in body:
             raise BadInput("the body has both 'data' and 'datax': give one of them")
+        if frame and "data" not in frame:
+            raise BadInput(f"the body has {' and '.join(map(repr, sorted(frame)))}, but no 'data'")
         x = self._one(request, "datax", frame or body.get("datax"))
         if x is None:
             raise BadInput(

@@ -530,6 +530,12 @@ class TestModels:
         refused(filled(method, uri), status, words)
         assert filled("GET", "/model/m").json["model"]["version"] == 2
 
+    def test_data_without_a_value_is_refused_by_name(self, filled):
+        refused(filled("PUT", "/model/m/fit", {"columns": []}), 400, "'columns'", "no 'data'")
+        for values in ([], [None]):
+            body = {"datax": {"x": values}, "datay": {"y": values}}
+            assert filled("PUT", "/model/m/fit", body).status == 400
+
     def test_rows_must_match(self, filled):
         filled("PUT", "/dataset/short", {"data": {"y": [1.0]}})
         refused(filled("PUT", "/model/m/fit?datax=d[x]&datay=short"), 400, "datax has 4 rows but datay has 1")
