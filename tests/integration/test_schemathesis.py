@@ -83,13 +83,14 @@ def counted(said: str, what: str) -> int:
 def test_the_server_does_as_openapi_says(server: Server) -> None:
     said = tried(server, "openapi", "--max-examples", "2", "--exclude-operation-id-regex", LIKE_PREDICT)
     wanted = [name for name in operations(server) if not re.match(LIKE_PREDICT, name)]
-    assert counted(said, r"Tested: (\d+)") == len(wanted) > 40
+    # The one that it had the description from it does not try.
+    assert counted(said, r"Tested: (\d+)") == len(wanted) - 1 > 39
     assert counted(said, r"(\d+) generated") > 2000
 
 
 def test_the_server_does_as_swagger_says(server: Server) -> None:
     said = tried(server, "swagger", "--max-examples", "4", "--phases", "examples,fuzzing,stateful")
-    assert counted(said, r"Tested: (\d+)") == len(operations(server)) > 55
+    assert counted(said, r"Tested: (\d+)") == len(operations(server)) - 1 > 54
 
 
 if __name__ == "__main__":

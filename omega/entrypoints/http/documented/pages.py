@@ -50,7 +50,7 @@ ASSET: Final = Operation(
         Parameter(
             "file",
             "path",
-            {"type": "string", "minLength": 1},
+            {"type": "string", "pattern": "^[A-Za-z0-9._-]+$"},
             "A file of the documentation pages.",
             "pages.css",
         ),
