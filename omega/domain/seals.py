@@ -7,6 +7,8 @@ of the version and the id of the one before are not in it.
 """
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from attrs import evolve
 
@@ -30,21 +32,24 @@ def check_seal(signer: Signer, version: Version) -> None:
     Raises: Corrupt.
     """
     about = version.metadata
-    statement = _statement(
-        [about.resource, about.bucket, about.name, about.version],
-        kind=about.kind,
-        payload=version.payload,
-        attributes=about.attributes,
-    )
-    signature = version.payload.get("signature")
-    if not (isinstance(signature, str) and signer.verify(statement, signature=signature)):
+    value = {"kind": about.kind, "payload": version.payload, "attributes": about.attributes}
+    if not is_sealed(signer, value, [about.resource, about.bucket, about.name, about.version]):
         raise Corrupt(
             f"version {about.version} of {about.resource} {about.name!r} was changed, or is not signed by "
             "this installation: it is not loaded"
         )
 
 
-def _statement(place: list[str | int], *, kind: str, payload: JSONObject, attributes: JSONObject) -> bytes:
+def is_sealed(signer: Signer, value: JSONObject, place: Sequence[str | int | None]) -> bool:
+    """Whether this, the value of the record of a version, was signed for this place: resource, bucket, name
+    and number.
+    """
+    parts = {part: value.get(part) for part in ("kind", "payload", "attributes")}
+    signature = value["payload"].get("signature")
+    return isinstance(signature, str) and signer.verify(_statement(place, **parts), signature=signature)
+
+
+def _statement(place: Sequence[str | int | None], *, kind: Any, payload: Any, attributes: Any) -> bytes:
     told = {part: value for part, value in payload.items() if part != "signature"}
     # What JSON cannot hold, no record can: it is refused when it is written.
     return json.dumps([*place, kind, told, attributes], sort_keys=True, default=str).encode()

@@ -11,6 +11,7 @@ from omega.domain.doctor.task_indexes import TaskIndexes
 from omega.domain.inventory import MIGRATION, Entry, Flaw, Inventory, Owner
 from omega.domain.payload_check import PayloadCheck
 from omega.domain.payloads import Payload
+from omega.domain.seals import is_sealed
 from omega.domain.tasks import TaskRecords
 from omega.ports.blobs import DatedBlobStore
 from omega.ports.clock import Clock
@@ -75,7 +76,7 @@ class Doctor:
             tally.size_bytes += size_bytes
             told()
 
-        check = PayloadCheck(self.blobs, self.signer, read)
+        check = PayloadCheck(self.blobs, read)
         for entry in inventory.entries():
             tally.records += 1
             told()
@@ -89,10 +90,22 @@ class Doctor:
     def _payload(
         self, inventory: Inventory, check: PayloadCheck, entry: Entry, payload: Payload
     ) -> Iterator[Finding]:
-        fault = check.fault(payload, of=entry.record)
+        fault = check.fault(payload)
+        if fault is None and not self._is_sealed(entry, payload):
+            fault = "was changed, or is not signed by this installation: it is not loaded here"
         # It may have been removed, with what it belongs to, since the record was read.
         if fault is not None and inventory.counts(entry, payload):
             yield Finding(DAMAGED, f"{entry.owner}: payload {payload.id} {fault}", entry.owner, payload.id)
+
+    def _is_sealed(self, entry: Entry, payload: Payload) -> bool:
+        """Whether the version that a payload makes, if it is one that is signed, is as it was signed."""
+        told, owner = entry.record.value.get("payload"), entry.owner
+        if self.signer is None or not isinstance(told, dict) or "signature" not in told:
+            return True
+        if told["content"]["id"] != payload.id:
+            return True
+        place = [owner.resource, owner.bucket, owner.name, owner.version]
+        return is_sealed(self.signer, entry.record.value, place)
 
     def _leftovers(self, *, fix: bool) -> Iterator[Finding]:
         now = self.clock.now()
