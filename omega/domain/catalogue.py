@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
+from omega.domain.access import Gate
 from omega.domain.errors import BadInput, Corrupt, NotFound, PreconditionFailed
 from omega.domain.metadata import ALWAYS, JSONObject, Listing, Metadata, Precondition
 from omega.domain.names import Reference, check_bucket, check_name, is_hidden
@@ -75,13 +76,26 @@ class Draft:
 
 @frozen
 class Catalogue:
-    """The objects of one resource in one bucket."""
+    """The objects of one resource in one bucket, behind a gate: `allow` opens it for one action on one object
+    (docs/adr/0017). All methods but that raise Forbidden where it is shut.
+    """
 
     records: RecordStore
     clock: Clock
     ids: Ids
     resource: str
     bucket: str = field(converter=check_bucket)
+    gate: Gate = Factory(lambda self: Gate(self.resource, self.bucket), takes_self=True)
+
+    def allow(self, action: str, name: str = "") -> "Catalogue":
+        """The same, open for `action` on `name` (a list has no name).
+
+        Raises: Forbidden.
+        """
+        gate = self.gate.opened(action, name)
+        if gate is self.gate:
+            return self
+        return Catalogue(self.records, self.clock, self.ids, self.resource, self.bucket, gate)
 
     def head(self, name: str) -> Head:
         """The object called `name`.
@@ -260,6 +274,7 @@ class Catalogue:
 
         Raises: BadInput for a pattern that is too long.
         """
+        self.gate.check_listing()
         pattern = pattern or "*"
         if len(pattern) > MAX_PATTERN_CHARS:
             raise BadInput(
@@ -285,6 +300,7 @@ class Catalogue:
 
     def _key(self, name: str) -> str:
         check_name(name, resource=self.resource)
+        self.gate.check(name)
         return self._shelf(hidden=is_hidden(name)) + name
 
     def _scan(self, prefix: str) -> Iterator[Record]:
@@ -334,19 +350,7 @@ class Catalogue:
         return self._read_version(head, number, above.value["parent"])
 
     def _version(self, name: str, head: Head, number: int, record: Record) -> Version:
-        value = record.value
-        metadata = Metadata(
-            name=name,
-            resource=self.resource,
-            bucket=self.bucket,
-            kind=value["kind"],
-            version=number,
-            created=head.created,
-            modified=datetime.fromisoformat(value["modified"]),
-            attributes=value["attributes"],
-        )
-        tip = record.key.rpartition("/")[2]
-        return Version(metadata, head.uid, tip, value["payload"], value["parent"])
+        return version_of(record, head, resource=self.resource, bucket=self.bucket, name=name, number=number)
 
 
 def head_of(record: Record) -> Head:
@@ -360,6 +364,22 @@ def head_of(record: Record) -> Head:
         version=value["version"],
         tip=value["tip"],
     )
+
+
+def version_of(record: Record, head: Head, *, resource: str, bucket: str, name: str, number: int) -> Version:
+    """The version `number` of an object that a version record is of."""
+    value: Mapping[str, Any] = record.value
+    metadata = Metadata(
+        name=name,
+        resource=resource,
+        bucket=bucket,
+        kind=value["kind"],
+        version=number,
+        created=head.created,
+        modified=datetime.fromisoformat(value["modified"]),
+        attributes=value["attributes"],
+    )
+    return Version(metadata, head.uid, record.key.rpartition("/")[2], value["payload"], value["parent"])
 
 
 def version_key(uid: str, number: int, tip: str) -> str:

@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from omega.domain import tabular
+from omega.domain.access import LIST
 from omega.domain.catalogue import Catalogue, Version
 from omega.domain.contents import FRAMES, Bytes, Frame
 from omega.domain.errors import BadInput, Corrupt, NotFound
@@ -92,10 +93,8 @@ class DatasetService:
         has changed then.
         """
         check_name(name, resource=self.catalogue.resource)
-        key = hashed_key(idempotency_key)
-        return Put(
-            self.catalogue, self.segments, self.payloads, name, content, append, precondition, key
-        ).run()
+        key, allowed = hashed_key(idempotency_key), self.catalogue.allow("put", name)
+        return Put(allowed, self.segments, self.payloads, name, content, append, precondition, key).run()
 
     def open(self, reference: Reference, query: Query = EVERYTHING) -> Reading:
         """Begin to read a version of a dataset.
@@ -104,6 +103,31 @@ class DatasetService:
         while the content is consumed.
         """
         _check_page(query)
+        allowed = self.catalogue.allow("get", reference.name)
+        return evolve(self, catalogue=allowed)._open(reference, query)
+
+    def metadata(self, reference: Reference) -> Metadata:
+        """What is said about a version of a dataset; of frames also `dtypes` and `rows`.
+
+        Raises: NotFound.
+        """
+        return self.catalogue.allow("get", reference.name).version(reference).metadata
+
+    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
+        """Datasets by name, as `Catalogue.list`."""
+        return self.catalogue.allow(LIST).list(pattern, offset=offset, limit=limit)
+
+    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
+        """Remove a dataset with all its versions.
+
+        Raises: NotFound, PreconditionFailed.
+        """
+        allowed = self.catalogue.allow("delete", name)
+        ids = payload_ids(allowed.drop(name, precondition=precondition))
+        self.payloads.remove(ids.contents)
+        self.segments.remove(ids.segments)
+
+    def _open(self, reference: Reference, query: Query) -> Reading:
         version = self.catalogue.version(reference)
         kind, of = version.metadata.kind, self._title(version)
         if kind not in FRAMES:
@@ -113,26 +137,6 @@ class DatasetService:
             chunks = self._guarded(version, lambda: self.payloads.read(payload, of=of))
             return Reading(version.metadata, chunks=chunks)
         return self._open_frame(version, reference, query)
-
-    def metadata(self, reference: Reference) -> Metadata:
-        """What is said about a version of a dataset; of frames also `dtypes` and `rows`.
-
-        Raises: NotFound.
-        """
-        return self.catalogue.version(reference).metadata
-
-    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
-        """Datasets by name, as `Catalogue.list`."""
-        return self.catalogue.list(pattern, offset=offset, limit=limit)
-
-    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
-        """Remove a dataset with all its versions.
-
-        Raises: NotFound, PreconditionFailed.
-        """
-        ids = payload_ids(self.catalogue.drop(name, precondition=precondition))
-        self.payloads.remove(ids.contents)
-        self.segments.remove(ids.segments)
 
     def _open_frame(self, version: Version, reference: Reference, query: Query) -> Reading:
         schema = self.segments.schema(version.payload, of=self._title(version))

@@ -20,6 +20,14 @@ class NotFound(OmegaError, LookupError):
     """No object, or no version of it, has this name."""
 
 
+class Unauthorized(OmegaError):
+    """Who calls is not known: no key, or none that is valid."""
+
+
+class Forbidden(OmegaError):
+    """The caller may not do this, whether or not there is such an object."""
+
+
 class Conflict(OmegaError):
     """The object is in a state that does not allow this."""
 

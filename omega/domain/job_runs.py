@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import attrs
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
+from omega.domain.access import Gate
 from omega.domain.errors import BadInput, NotFound
 from omega.domain.metadata import Metadata
-from omega.domain.names import NOTEBOOK_SUFFIX, job_name
+from omega.domain.names import JOB, NOTEBOOK_SUFFIX, job_name
 from omega.domain.payloads import Payload, Payloads
 from omega.ports.clock import Clock
 from omega.ports.records import Record, RecordConflict, RecordNotFound, RecordStore
@@ -78,12 +79,23 @@ class JobRun:
 
 @frozen
 class JobRuns:
-    """The runs of the jobs of one bucket."""
+    """The runs of the jobs of one bucket, behind a gate: `allow` opens it for one action on one job. All
+    methods but that raise Forbidden where it is shut.
+    """
 
     records: RecordStore
     payloads: Payloads
     clock: Clock
     bucket: str
+    gate: Gate = Factory(lambda self: Gate(JOB, self.bucket), takes_self=True)
+
+    def allow(self, action: str, name: str = "") -> "JobRuns":
+        """The same, open for `action` on the job called `name`; for a list of jobs, which shows their runs,
+        without one.
+
+        Raises: Forbidden.
+        """
+        return evolve(self, gate=self.gate.opened(action, name))
 
     def begin(self, job: Metadata, *, parameters: JSONObject, task: str | None) -> JobRun:
         """A run of this version of a job that begins now."""
@@ -124,7 +136,8 @@ class JobRuns:
 
     def of(self, job: str, *, offset: int = 0, limit: int = _LATEST) -> tuple[Sequence[JobRun], int]:
         """Some runs of a job, the latest first, and how many there are in all."""
-        page = self.records.page(self._prefix(job), offset=offset, limit=limit, descending=True)
+        self.gate.check(job, listed=True)
+        page = self.records.page(self._shelf(job), offset=offset, limit=limit, descending=True)
         return [_run(job, record) for record in page.records], page.total
 
     def find(self, result: str) -> JobRun:
@@ -132,12 +145,12 @@ class JobRuns:
 
         Raises: NotFound; BadInput for an illegal name.
         """
-        match = _RESULT.fullmatch(result)
-        if match is None:
+        found = named(result)
+        if found is None:
             raise NotFound(f"there is no result {result!r} of a job in bucket {self.bucket!r}")
-        job = job_name(match["stem"])
+        job, key = found
         try:
-            return _run(job, self.records.read(f"{self._prefix(job)}{int(match['key']):012d}"))
+            return _run(job, self.records.read(f"{self._prefix(job)}{key:012d}"))
         except RecordNotFound as error:
             raise NotFound(f"there is no result {result!r} of a job in bucket {self.bucket!r}") from error
 
@@ -160,6 +173,7 @@ class JobRuns:
 
         Raises: NotFound, if none did; Corrupt.
         """
+        self.gate.check(run.job)
         if run.result is None:
             raise NotFound(f"run {run.key} of job {run.job!r} has no result: it is {run.status}")
         return b"".join(self.payloads.read(run.result, of=f"the notebook {run.result_name!r}"))
@@ -177,11 +191,25 @@ class JobRuns:
             self.payloads.remove([run.result.id])
 
     def _prefix(self, job: str) -> str:
+        self.gate.check(job)
+        return self._shelf(job)
+
+    def _shelf(self, job: str) -> str:
         # No name holds an empty part, so this is the prefix of no other job's runs.
         return f"job-run/{self.bucket}/{job}//"
 
     def _key(self, run: JobRun) -> str:
         return f"{self._prefix(run.job)}{run.key:012d}"
+
+
+def named(result: str) -> tuple[str, int] | None:
+    """The job whose run has a result called so, and the second in which that began; `None` for what is no
+    such name.
+
+    Raises: BadInput for an illegal name.
+    """
+    match = _RESULT.fullmatch(result)
+    return match and (job_name(match["stem"]), int(match["key"]))
 
 
 def _written(run: JobRun) -> JSONObject:

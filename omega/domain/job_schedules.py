@@ -12,10 +12,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
+from omega.domain.access import Gate
 from omega.domain.errors import BadInput, NotFound
 from omega.domain.jobs import check_timeout, give_up_run, submit_run
+from omega.domain.names import JOB
 from omega.domain.schedules import MAX_MISSED, STALENESS_S, Due, Schedule
 from omega.domain.tasks import TaskService
 from omega.domain.tasks.records import task_id
@@ -72,12 +74,22 @@ class JobSchedule:
 
 @frozen
 class JobSchedules:
-    """The schedules of the jobs of one bucket. Names of jobs are full names."""
+    """The schedules of the jobs of one bucket, behind a gate: `allow` opens it for one action on one job. All
+    methods but that raise Forbidden where it is shut. Names of jobs are full names.
+    """
 
     records: RecordStore
     clock: Clock
     ids: Ids
     bucket: str
+    gate: Gate = Factory(lambda self: Gate(JOB, self.bucket), takes_self=True)
+
+    def allow(self, action: str, name: str) -> "JobSchedules":
+        """The same, open for `action` on the job called `name`.
+
+        Raises: Forbidden.
+        """
+        return evolve(self, gate=self.gate.opened(action, name))
 
     def put(
         self, job: str, schedule: Schedule, *, parameters: JSONObject, timeout_s: float | None
@@ -132,6 +144,7 @@ class JobSchedules:
         return _read(changed.job, self.records.write(key, value=_written(changed), expected=changed.revision))
 
     def _key(self, job: str) -> str:
+        self.gate.check(job)
         return f"{_prefix(self.bucket)}{job}"
 
 

@@ -7,9 +7,10 @@ from typing import Any, Final, cast
 
 from attrs import evolve, frozen
 
+from omega.domain.access import Right
 from omega.domain.documents import Documents
-from omega.domain.errors import BadInput, NotFound
-from omega.domain.job_runs import RUNNING, JobRun, JobRuns, RunError
+from omega.domain.errors import BadInput, Forbidden, NotFound
+from omega.domain.job_runs import RESULTS, RUNNING, JobRun, JobRuns, RunError, named
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import JOB, Reference, job_name
 from omega.domain.tasks import NO_RUN, Policy, Run, Task, TaskService
@@ -68,20 +69,21 @@ class JobService:
             raise BadInput(f"job {name!r}: {error}") from error
         return self.put(name, notebook, precondition=precondition)
 
-    def get(self, reference: Reference) -> tuple[Metadata, JSONObject]:
-        """A version of a job's notebook, and what is said about it.
+    def get(self, reference: Reference, *, action: str = "get") -> tuple[Metadata, JSONObject]:
+        """A version of a job's notebook, and what is said about it. `action` is what it is got for.
 
         Raises: NotFound, Corrupt.
         """
-        document = self.documents.get(_full(reference))
+        document = self.documents.get(_full(reference), action=action)
         return document.metadata, json.loads(document.content)
 
-    def metadata(self, reference: Reference) -> Metadata:
-        """What is said about a version of a job; attributes `cells` and `parameters`.
+    def metadata(self, reference: Reference, *, action: str = "get") -> Metadata:
+        """What is said about a version of a job; attributes `cells` and `parameters`. `action` is what it is
+        looked up for.
 
         Raises: NotFound.
         """
-        return self.documents.metadata(_full(reference))
+        return self.documents.metadata(_full(reference), action=action)
 
     def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
         """Jobs by name, as `Catalogue.list`."""
@@ -104,11 +106,12 @@ class JobService:
         """
         name, parameters = job_name(name), parameters or {}
         check_timeout(timeout_s)
-        if (left := self._left_before(name, run)) is not None:
+        runs = self.runs.allow("run", name)
+        if (left := _left_before(runs, name, run)) is not None:
             return left
-        metadata, notebook = self.get(Reference(name))
+        metadata, notebook = self.get(Reference(name), action="run")
         try:
-            begun = self.runs.begin(metadata, parameters=parameters, task=run.id)
+            begun = runs.begin(metadata, parameters=parameters, task=run.id)
         except ValueError as error:
             raise BadInput(f"the parameters of job {name!r} are not JSON: {error}") from error
 
@@ -126,13 +129,13 @@ class JobService:
                 progress=progress,
             )
             failure = None if outcome.failure is None else _error(outcome.failure)
-            return self.runs.finish(begun, error=failure, notebook=_dumped(outcome.notebook))
+            return runs.finish(begun, error=failure, notebook=_dumped(outcome.notebook))
         except (InvalidParameters, InvalidNotebook) as error:
-            self.runs.give_up(begun)
+            runs.give_up(begun)
             raise BadInput(f"job {name!r}: {error}") from error
         except BaseException:
             with suppress(NotFound):
-                self.runs.finish(begun, error=_LOST, notebook=None)
+                runs.finish(begun, error=_LOST, notebook=None)
             raise
 
     def result(self, name: str) -> tuple[JobRun, JSONObject]:
@@ -140,8 +143,7 @@ class JobService:
 
         Raises: NotFound, Corrupt; BadInput for an illegal name.
         """
-        found = self.runs.find(name)
-        return found, json.loads(self.runs.notebook(found))
+        return self._result(name, "results")
 
     def export(self, name: str, *, format: str = "html") -> str:
         """A result, or else the notebook of a job, as a document: `html`, `ipynb`, `md` or `py`.
@@ -160,25 +162,38 @@ class JobService:
         except (UnsupportedFormat, InvalidNotebook) as error:
             raise BadInput(f"{name!r}: {error}") from error
 
-    def _left_before(self, name: str, run: Run) -> JobRun | None:
-        """The run of an attempt before this one, at its end."""
-        if run.id is None or run.since is None:
-            return None
-        left_by(self.runs, name, run)
-        return self.runs.of_task(name, run.id, since=run.since)
+    def _result(self, name: str, action: str) -> tuple[JobRun, JSONObject]:
+        found = named(name)
+        runs = self.runs if found is None else self.runs.allow(action, found[0])
+        run = runs.find(name)
+        return run, json.loads(runs.notebook(run))
 
     def _exported(self, name: str) -> tuple[JSONObject, str]:
+        if named(name) is None and not name.startswith(RESULTS):
+            return self._exported_job(name)
         try:
-            run, notebook = self.result(name)
-        except LookupError:
-            reference = Reference.parse(name, resource=JOB)
-            if (
-                reference.name.startswith("results/")
-                or self.documents.catalogue.peek(job_name(reference.name)) is None
-            ):
+            run, notebook = self._result(name, "export")
+        except (LookupError, Forbidden) as error:
+            if name.startswith(RESULTS):
                 raise
-            return self.get(reference)[1], job_name(reference.name)
-        return notebook, run.result_name.removeprefix("results/")
+            return self._exported_job(name, instead=error)
+        return notebook, run.result_name.removeprefix(RESULTS)
+
+    def _exported_job(self, name: str, *, instead: Exception | None = None) -> tuple[JSONObject, str]:
+        """The notebook of a job. Its name may look like that of a result, which could not be had, for the
+        reason `instead`.
+
+        Raises: NotFound; `instead`, where there is no such job or the caller has no right to know.
+        """
+        reference = Reference.parse(name, resource=JOB)
+        full = job_name(reference.name)
+        try:
+            allowed = self.documents.catalogue.allow("export", full)
+        except Forbidden as error:
+            raise (instead or error) from None
+        if isinstance(instead, LookupError) and allowed.peek(full) is None:
+            raise instead
+        return self.get(reference, action="export")[1], full
 
 
 def submit_run(
@@ -207,6 +222,18 @@ def give_up_run(tasks: TaskService, name: str, reason: str, *, id: str) -> Task:
     return tasks.abandon(JOB, name, "run", reason=reason, id=id)
 
 
+def rights_to_export(name: str) -> tuple[Right, ...]:
+    """The rights of which one is enough to export what is called so: a result of a job, else a job.
+
+    Raises: BadInput for an illegal name.
+    """
+    found = named(name)
+    rights = [] if found is None else [Right(JOB, found[0], "export")]
+    if not name.startswith(RESULTS):
+        rights.append(Right(JOB, job_name(Reference.parse(name, resource=JOB).name), "export"))
+    return tuple(rights)
+
+
 def check_timeout(timeout_s: float) -> None:
     """Nothing, if a run may be given so many seconds.
 
@@ -232,6 +259,14 @@ def allowed_s(timeout_s: float | None, policy: Policy) -> float:
 def with_margin(timeout_s: float) -> float:
     """How many seconds a task may take whose run takes so many."""
     return min(timeout_s + _MARGIN_S, MAX_TIMEOUT_S)
+
+
+def _left_before(runs: JobRuns, name: str, run: Run) -> JobRun | None:
+    """The run of an attempt before this one, at its end."""
+    if run.id is None or run.since is None:
+        return None
+    left_by(runs, name, run)
+    return runs.of_task(name, run.id, since=run.since)
 
 
 def left_by(runs: JobRuns, name: str, run: Run) -> JobRun | None:

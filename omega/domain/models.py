@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from omega.domain import features
+from omega.domain.access import LIST
 from omega.domain.catalogue import Catalogue, Draft, Head, Raced, Version
 from omega.domain.datasets import DatasetService
 from omega.domain.errors import AlreadyExists, BadInput, Conflict, Corrupt, NotFitted, NotFound, OmegaError
@@ -77,7 +78,8 @@ class ModelService:
         Raises: BadInput naming the step and parameter at fault; AlreadyExists.
         """
         check_name(name, resource=self.catalogue.resource)
-        return self.put(name, _translated(lambda: self.executor.create(spec)), replace=replace)
+        allowed = self._allowed("create", name)
+        return allowed._put(name, _translated(lambda: self.executor.create(spec)), replace)
 
     def put(self, name: str, model: Any, *, replace: bool = True) -> Metadata:
         """Store a model object, fitted or not, as the next version of `name`.
@@ -85,24 +87,7 @@ class ModelService:
         Raises: BadInput for an object that is not a model; AlreadyExists.
         """
         check_name(name, resource=self.catalogue.resource)
-        described = _translated(lambda: self.executor.describe(model))
-        names = described["features"]
-        attributes = {
-            "fitted": described["fitted"],
-            "features": names and [{"name": name, "dtype": None, "type": None} for name in names],
-            "classes": described["classes"],
-            "estimator": self._estimator(model),
-        }
-        payload: dict[str, Any] | None = None
-        for _ in range(_ATTEMPTS):
-            head = self.catalogue.peek(name)
-            if head and not replace:
-                self._discard(payload)
-                raise AlreadyExists(f"model {name!r} exists already: use replace, or another name")
-            payload = payload or self._store(model, definition=self.ids.new())
-            with suppress(Raced):
-                return self._commit(name, Draft(self.codec.kind, payload, attributes), base=head)
-        raise self._contended(name, payload)
+        return self._allowed("create", name)._put(name, model, replace)
 
     def fit(
         self,
@@ -122,6 +107,83 @@ class ModelService:
         Raises: NotFound; BadInput (data that does not fit, an action the model lacks); Conflict when the
         model was replaced meanwhile; PreconditionFailed; what `run.check` raises.
         """
+        return self._allowed(action, name)._fit(name, x, y, action, classes, precondition, run)
+
+    def ask(self, reference: Reference, x: Any, y: Any = None, *, action: str = "predict") -> Answer:
+        """The answer of a fitted model: one of `ASK`; `score` alone takes `y`.
+
+        Raises: NotFound, NotFitted, BadInput naming missing, extra and unfit columns, Corrupt.
+        """
+        if action not in ASK:
+            raise BadInput(f"unknown action {action!r}: a model can be asked for {', '.join(ASK)}")
+        if y is not None and action != "score":
+            raise BadInput(f"datay is given, but {action} takes none")
+        return self._allowed(action, reference.name)._ask(reference, x, y, action)
+
+    def get(self, reference: Reference) -> Any:
+        """The model object itself, the caller's own to change.
+
+        Raises: NotFound, Corrupt.
+        """
+        allowed = self._allowed("get", reference.name)
+        version = allowed.catalogue.version(reference)
+        check_seal(self.signer, version)
+        return allowed._unpickled(version)
+
+    def metadata(self, reference: Reference, *, action: str = "metadata") -> Metadata:
+        """What is said about a version of a model; attributes `fitted`, `features`, `classes`, `estimator`.
+        `action` is what it is looked up for.
+
+        Raises: NotFound.
+        """
+        return self.catalogue.allow(action, reference.name).version(reference).metadata
+
+    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
+        """Models by name, as `Catalogue.list`."""
+        return self.catalogue.allow(LIST).list(pattern, offset=offset, limit=limit)
+
+    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
+        """Remove a model with all its versions.
+
+        Raises: NotFound, PreconditionFailed.
+        """
+        allowed = self.catalogue.allow("delete", name)
+        self.payloads.remove({p["content"]["id"] for p in allowed.drop(name, precondition=precondition)})
+
+    def _allowed(self, action: str, name: str) -> "ModelService":
+        """The same, for one action on one model."""
+        return evolve(self, catalogue=self.catalogue.allow(action, name))
+
+    def _put(self, name: str, model: Any, replace: bool) -> Metadata:
+        described = _translated(lambda: self.executor.describe(model))
+        names = described["features"]
+        attributes = {
+            "fitted": described["fitted"],
+            "features": names and [{"name": name, "dtype": None, "type": None} for name in names],
+            "classes": described["classes"],
+            "estimator": self._estimator(model),
+        }
+        payload: dict[str, Any] | None = None
+        for _ in range(_ATTEMPTS):
+            head = self.catalogue.peek(name)
+            if head and not replace:
+                self._discard(payload)
+                raise AlreadyExists(f"model {name!r} exists already: use replace, or another name")
+            payload = payload or self._store(model, definition=self.ids.new())
+            with suppress(Raced):
+                return self._commit(name, Draft(self.codec.kind, payload, attributes), base=head)
+        raise self._contended(name, payload)
+
+    def _fit(
+        self,
+        name: str,
+        x: Any,
+        y: Any,
+        action: str,
+        classes: Sequence[Any] | None,
+        precondition: Precondition,
+        run: Run,
+    ) -> Metadata:
         head = self.catalogue.head(name)
         if (made := _made(self.catalogue, head, run)) is not None:
             return made
@@ -145,15 +207,7 @@ class ModelService:
                 return metadata
         raise self._contended(name, None)
 
-    def ask(self, reference: Reference, x: Any, y: Any = None, *, action: str = "predict") -> Answer:
-        """The answer of a fitted model: one of `ASK`; `score` alone takes `y`.
-
-        Raises: NotFound, NotFitted, BadInput naming missing, extra and unfit columns, Corrupt.
-        """
-        if action not in ASK:
-            raise BadInput(f"unknown action {action!r}: a model can be asked for {', '.join(ASK)}")
-        if y is not None and action != "score":
-            raise BadInput(f"datay is given, but {action} takes none")
+    def _ask(self, reference: Reference, x: Any, y: Any, action: str) -> Answer:
         version, model = self._opened(reference)
         contract = version.metadata.attributes
         features_x, features_y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
@@ -165,35 +219,6 @@ class ModelService:
         except ModelNotFitted as error:
             raise NotFitted(f"model {reference.name!r} is not fitted: fit it before {action}") from error
         return Answer(version.metadata, result, contract.get("classes"))
-
-    def get(self, reference: Reference) -> Any:
-        """The model object itself, the caller's own to change.
-
-        Raises: NotFound, Corrupt.
-        """
-        version = self.catalogue.version(reference)
-        check_seal(self.signer, version)
-        return self._unpickled(version)
-
-    def metadata(self, reference: Reference) -> Metadata:
-        """What is said about a version of a model; attributes `fitted`, `features`, `classes`, `estimator`.
-
-        Raises: NotFound.
-        """
-        return self.catalogue.version(reference).metadata
-
-    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
-        """Models by name, as `Catalogue.list`."""
-        return self.catalogue.list(pattern, offset=offset, limit=limit)
-
-    def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
-        """Remove a model with all its versions.
-
-        Raises: NotFound, PreconditionFailed.
-        """
-        self.payloads.remove(
-            {p["content"]["id"] for p in self.catalogue.drop(name, precondition=precondition)}
-        )
 
     def _estimator(self, model: Any) -> dict[str, Any]:
         """Class, type, parameters and actions; some models have more or fewer actions once fitted."""

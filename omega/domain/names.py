@@ -10,6 +10,7 @@ A selection and a version may stand together, in either order.
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -86,9 +87,26 @@ def check_bucket(name: str) -> str:
 
     Raises: BadInput.
     """
+    return _legal_bucket(name)
+
+
+@lru_cache(maxsize=1024)
+def _legal_bucket(name: str) -> str:
+    # Each request has one, and nearly always the same.
     _check(name, what="bucket name")
     if "/" in name:
         raise BadInput(f"illegal bucket name {name!r}: it may not hold '/'")
+    return name
+
+
+def check_user(name: str) -> str:
+    """`name`, if it is a legal name for a user: as for a bucket, and all of it printable.
+
+    Raises: BadInput.
+    """
+    _check(name, what="user name")
+    if "/" in name or not name.isprintable() or name != name.strip():
+        raise BadInput(f"illegal user name {name!r}: it may not hold '/', nor blanks at its ends")
     return name
 
 

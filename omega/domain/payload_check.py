@@ -11,7 +11,7 @@ from omega.ports.blobs import BlobDamaged, BlobNotFound, BlobStore
 
 @frozen
 class PayloadCheck:
-    """Reads payloads, a chunk at a time, and says what is wrong with them."""
+    """Reads payloads, a chunk at a time, and says what is wrong with them; `read` is told of each chunk."""
 
     blobs: BlobStore
     read: Callable[[int], None]

@@ -65,20 +65,21 @@ class ScriptService:
             name, code.encode(), attributes={"lines": code.count("\n") + 1}, precondition=precondition
         )
 
-    def get(self, reference: Reference) -> tuple[Metadata, str]:
-        """The source text of a version of a script, and what is said about it.
+    def get(self, reference: Reference, *, action: str = "get") -> tuple[Metadata, str]:
+        """The source text of a version of a script, and what is said about it. `action` is what it is got
+        for.
 
         Raises: NotFound, Corrupt.
         """
-        document = self.documents.get(reference)
+        document = self.documents.get(reference, action=action)
         return document.metadata, document.content.decode()
 
-    def metadata(self, reference: Reference) -> Metadata:
-        """What is said about a version of a script.
+    def metadata(self, reference: Reference, *, action: str = "get") -> Metadata:
+        """What is said about a version of a script. `action` is what it is looked up for.
 
         Raises: NotFound.
         """
-        return self.documents.metadata(reference)
+        return self.documents.metadata(reference, action=action)
 
     def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
         """Scripts by name, as `Catalogue.list`."""
@@ -105,7 +106,7 @@ class ScriptService:
         Raises: NotFound, Corrupt; BadInput for arguments that are not JSON; TaskFailed, where no process can
         be started or watched. Whatever the script does is in the outcome.
         """
-        metadata, code = self.get(reference)
+        metadata, code = self.get(reference, action="run")
         run.progress(0, 1, "running")
         started = self.clock.now()
         try:

@@ -7,8 +7,6 @@ of the version and the id of the one before are not in it.
 """
 
 import json
-from collections.abc import Sequence
-from typing import Any
 
 from attrs import evolve
 
@@ -31,25 +29,28 @@ def check_seal(signer: Signer, version: Version) -> None:
 
     Raises: Corrupt.
     """
-    about = version.metadata
-    value = {"kind": about.kind, "payload": version.payload, "attributes": about.attributes}
-    if not is_sealed(signer, value, [about.resource, about.bucket, about.name, about.version]):
+    if not is_sealed(signer, version):
+        about = version.metadata
         raise Corrupt(
             f"version {about.version} of {about.resource} {about.name!r} was changed, or is not signed by "
             "this installation: it is not loaded"
         )
 
 
-def is_sealed(signer: Signer, value: JSONObject, place: Sequence[str | int | None]) -> bool:
-    """Whether this, the value of the record of a version, was signed for this place: resource, bucket, name
-    and number.
-    """
-    parts = {part: value.get(part) for part in ("kind", "payload", "attributes")}
-    signature = value["payload"].get("signature")
-    return isinstance(signature, str) and signer.verify(_statement(place, **parts), signature=signature)
+def is_sealed(signer: Signer, version: Version) -> bool:
+    """Whether the version is as it was when we signed it, where it was then."""
+    about = version.metadata
+    statement = _statement(
+        [about.resource, about.bucket, about.name, about.version],
+        kind=about.kind,
+        payload=version.payload,
+        attributes=about.attributes,
+    )
+    signature = version.payload.get("signature")
+    return isinstance(signature, str) and signer.verify(statement, signature=signature)
 
 
-def _statement(place: Sequence[str | int | None], *, kind: Any, payload: Any, attributes: Any) -> bytes:
+def _statement(place: list[str | int], *, kind: str, payload: JSONObject, attributes: JSONObject) -> bytes:
     told = {part: value for part, value in payload.items() if part != "signature"}
     # What JSON cannot hold, no record can: it is refused when it is written.
     return json.dumps([*place, kind, told, attributes], sort_keys=True, default=str).encode()

@@ -15,11 +15,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attrs import field, frozen
 
 from omega.domain import contents
+from omega.domain.access import Access
 from omega.domain.contents import FRAMES, Bytes
 from omega.domain.datasets import DatasetService, Query, Reading
 from omega.domain.errors import BadInput
@@ -34,6 +35,9 @@ from omega.entrypoints.runtime import Runtime
 from omega.entrypoints.scripts import Scripts
 from omega.entrypoints.settings import Settings
 from omega.ports.meter import Figures
+
+if TYPE_CHECKING:
+    from omega.domain.keys import Callers, KeyService
 
 _CHUNK_BYTES = 1 << 20
 
@@ -84,6 +88,11 @@ class Omega:
         return Runtime(self._services)
 
     @property
+    def keys(self) -> "KeyService":
+        """The keys by which callers of the REST API are known."""
+        return self._services.keys
+
+    @property
     def settings(self) -> Settings:
         """The settings in force."""
         return self._services.settings
@@ -93,8 +102,21 @@ class Omega:
         """What is counted, if somebody counts."""
         return self._services.figures
 
+    def callers(self, rules: Sequence[str] | None = None) -> "Callers":
+        """Those who call a server with these access rules.
+
+        Raises: BadInput for rules that cannot be used.
+        """
+        return self._services.callers(rules)
+
     def __getitem__(self, bucket: str) -> "Omega":
         return Omega(services=self._services.within(bucket))
+
+    def as_(self, access: Access, *, bucket: str | None = None) -> "Omega":
+        """The same with these rights, in another bucket if one is given. Python itself has the rights of the
+        store's owner: all.
+        """
+        return Omega(services=self._services.as_(access, self.bucket if bucket is None else bucket))
 
     def __enter__(self) -> "Omega":
         return self

@@ -1,17 +1,18 @@
 """The composition root: the only module that names adapters."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from omega.adapters.arrow_frames.frames import ArrowFrameStore
 from omega.adapters.embedded.blobs import DirectoryBlobStore
 from omega.adapters.embedded.records import SqliteRecordStore
 from omega.adapters.embedded.upkeep import DirectoryUpkeep, SqliteUpkeep
+from omega.adapters.key_store.keys import RecordKeyStore, RecordKeySwitch
 from omega.adapters.memory.blobs import MemoryBlobStore
 from omega.adapters.memory.cache import LruCache
 from omega.adapters.memory.records import MemoryRecordStore
@@ -19,6 +20,7 @@ from omega.adapters.memory.upkeep import MemoryUpkeep
 from omega.adapters.system.clock import SystemClock
 from omega.adapters.system.ids import TimeOrderedIds
 from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_key, load_or_create_key
+from omega.domain.access import OWNER, Access, Gate, Only
 from omega.domain.catalogue import Catalogue
 from omega.domain.datasets import DatasetService
 from omega.domain.documents import Documents
@@ -61,11 +63,13 @@ from omega.ports.upkeep import StoreUpkeep
 
 if TYPE_CHECKING:
     from omega.adapters.prometheus_meter.meter import PrometheusMeter
+    from omega.domain.keys import Callers, KeyService
 
 
 @frozen(slots=False)
 class Services:
-    """The domain's services for one bucket, and the same for another bucket of the same stores.
+    """The domain's services for one bucket and one caller, and the same for another bucket (`within`), or for
+    another caller in some bucket (`as_`), of the same stores.
 
     `remote` says that somebody chose a queue, so that calls that take long are left to workers. `figures` are
     there where a meter is. `check_key` raises BadInput where the store's models are signed with another key
@@ -83,6 +87,7 @@ class Services:
     settings: Settings
     figures: Figures | None
     within: Callable[[str], "Services"]
+    as_: Callable[[Access, str], "Services"]
     check_key: Callable[[], None]
     adopt_key: Callable[[], None]
     close: Callable[[], None]
@@ -90,6 +95,7 @@ class Services:
     _make_jobs: Callable[[], JobService] = field(alias="make_jobs", repr=False)
     _make_scripts: Callable[[], ScriptService] = field(alias="make_scripts", repr=False)
     _make_tasks: Callable[[], TaskService] = field(alias="make_tasks", repr=False)
+    _make_keys: "Callable[[], KeyService]" = field(alias="make_keys", repr=False)
     _make_work: Callable[[], Work] = field(alias="make_work", repr=False)
 
     @cached_property
@@ -111,6 +117,22 @@ class Services:
     def tasks(self) -> TaskService:
         """Calls for workers."""
         return self._make_tasks()
+
+    @cached_property
+    def keys(self) -> "KeyService":
+        """The keys of the store."""
+        return self._make_keys()
+
+    def callers(self, rules: Sequence[str] | None) -> "Callers":
+        """Those who call a server with these access rules (`None`: with none).
+
+        Raises: BadInput for rules that cannot be used.
+        """
+        from omega.domain.keys import Callers
+        from omega.domain.rules import Rules
+
+        access = OWNER if rules is None else Rules.parse(rules, source="the list of access rules")
+        return Callers(self.keys.keys, self.keys.switch, self.keys.clock, access)
 
     @property
     def work(self) -> Work:
@@ -209,11 +231,11 @@ def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" 
     segments = Segments(ArrowFrameStore(stores.blobs), payloads, ids)
     trust = Trust(stores.records, signer)
 
-    def catalogue(resource: str, bucket: str) -> Catalogue:
-        return Catalogue(stores.records, clock, ids, resource, bucket)
+    def catalogue(resource: str, bucket: str, access: Access = OWNER) -> Catalogue:
+        return Catalogue(stores.records, clock, ids, resource, bucket, Gate(resource, bucket, access))
 
-    def runs(bucket: str) -> JobRuns:
-        return JobRuns(stores.records, payloads, clock, bucket)
+    def runs(bucket: str, access: Access = OWNER) -> JobRuns:
+        return JobRuns(stores.records, payloads, clock, bucket, Gate(JOB, bucket, access))
 
     def left_by(task: Task) -> Answer | None:
         return actions.left_by(catalogue(MODEL, task.bucket), runs(task.bucket), task)
@@ -242,23 +264,23 @@ def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" 
             work().close()
         stores.close()
 
-    def within(bucket: str) -> Services:
+    def within(bucket: str, access: Access = OWNER) -> Services:
         def models() -> ModelService:
             check_key()
             codec, executor = _scikit_learn(settings.model_cells)
             return ModelService(
-                catalogue(MODEL, bucket), datasets, payloads, ids, codec, executor, signer, loaded
+                catalogue(MODEL, bucket, access), datasets, payloads, ids, codec, executor, signer, loaded
             )
 
-        datasets = DatasetService(catalogue(DATASET, bucket), segments, payloads)
+        datasets = DatasetService(catalogue(DATASET, bucket, access), segments, payloads)
 
         def jobs() -> JobService:
             from omega.adapters.nbconvert_notebooks.notebooks import NbconvertNotebookConverter
             from omega.adapters.papermill_notebooks.notebooks import PapermillNotebookRunner
 
             return JobService(
-                Documents(catalogue(JOB, bucket), payloads, NOTEBOOK),
-                runs(bucket),
+                Documents(catalogue(JOB, bucket, access), payloads, NOTEBOOK),
+                runs(bucket, access),
                 NbconvertNotebookConverter(),
                 PapermillNotebookRunner(),
                 settings.within_a_task(bucket),
@@ -269,17 +291,26 @@ def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" 
             from omega.adapters.subprocess_scripts.scripts import SubprocessScriptRunner
 
             return ScriptService(
-                Documents(catalogue(SCRIPT, bucket), payloads, SCRIPT_KIND),
+                Documents(catalogue(SCRIPT, bucket, access), payloads, SCRIPT_KIND),
                 SubprocessScriptRunner(),
                 clock,
                 settings.within_a_task(bucket),
                 settings.task_memory_bytes,
             )
 
+        def tasks() -> TaskService:
+            return evolve(work().tasks(bucket), access=access)
+
+        def keys() -> "KeyService":
+            from omega.domain.keys import KeyService
+
+            store, switch = RecordKeyStore(stores.records), RecordKeySwitch(stores.records)
+            return KeyService(store, switch, clock, ids, access)
+
         remote = settings.queue_given and not settings.queue_in_memory
-        make = {"models": models, "jobs": jobs, "scripts": scripts, "tasks": lambda: work().tasks(bucket)}
+        make = {"models": models, "jobs": jobs, "scripts": scripts, "tasks": tasks, "keys": keys}
         makers: dict[str, Any] = {f"make_{name}": maker for name, maker in make.items()}
-        schedules = JobSchedules(stores.records, clock, ids, bucket)
+        schedules = JobSchedules(stores.records, clock, ids, bucket, Gate(JOB, bucket, access))
         return Services(
             datasets,
             schedules,
@@ -287,7 +318,8 @@ def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" 
             remote,
             settings,
             meter,
-            within,
+            lambda other: within(other, access),
+            lambda other, its: within(its, other),
             check_key,
             trust.adopt,
             close,
@@ -305,7 +337,7 @@ def _work(
     inputs: InputStore,
     clock: Clock,
     ids: Ids,
-    within: Callable[[str], Services],
+    within: Callable[[str, Access], Services],
     left_by: Callable[[Task], Answer | None],
     told: Callable[[Task], object],
 ) -> Work:
@@ -336,7 +368,9 @@ def _work(
         )
 
     def perform(task: Task, run: Attempt) -> Answer:
-        return actions.perform(within(task.bucket), inputs, task, run)
+        # Whatever the task was checked for when it was submitted, and nothing else, can be reached by it.
+        rights = Only(task.bucket, task.call.rights)
+        return actions.perform(within(task.bucket, rights), inputs, task, run)
 
     return Work(
         leases=leases,

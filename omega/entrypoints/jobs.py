@@ -8,8 +8,9 @@ from typing import Any
 
 from attrs import field, frozen
 
+from omega.domain.access import LIST
 from omega.domain.errors import BadInput, NotFound
-from omega.domain.job_runs import JobRun
+from omega.domain.job_runs import JobRun, named
 from omega.domain.job_schedules import JobSchedule
 from omega.domain.jobs import JobService, allowed_s, submit_run
 from omega.domain.metadata import ALWAYS, JSONObject, Metadata, Precondition
@@ -71,7 +72,7 @@ class Jobs(Objects):
             timeout_s = self._timeout_s(timeout_s)
             return self._service.run(name, parameters, timeout_s=timeout_s)
         answer = self.submit(name, parameters, timeout_s=timeout_s).outcome()
-        return self._service.runs.find(answer["job_results"][0])
+        return self._service.runs.allow("run", job_name(name)).find(answer["job_results"][0])
 
     def submit(
         self, name: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float | None = None
@@ -81,7 +82,7 @@ class Jobs(Objects):
         Raises: NotFound; BadInput; QueueUnavailable: there is no task then.
         """
         name = job_name(name)
-        self._service.metadata(Reference(name))
+        self._service.metadata(Reference(name), action="run")
         task = submit_run(self._services.tasks, name, parameters or {}, timeout_s=timeout_s)
         return RuntimeTask.submitted(self._services, task)
 
@@ -100,9 +101,9 @@ class Jobs(Objects):
         Raises: NotFound; BadInput for what cannot be read, or is never due.
         """
         name = job_name(name)
-        self._service.metadata(Reference(name))
+        self._service.metadata(Reference(name), action="schedule")
         schedule = Schedule(cron, tz)
-        return self._services.schedules.put(
+        return self._services.schedules.allow("schedule", name).put(
             name, schedule, parameters=dict(parameters or {}), timeout_s=timeout_s
         )
 
@@ -111,14 +112,16 @@ class Jobs(Objects):
 
         Raises: NotFound, where it has none.
         """
-        return self._services.schedules.get(job_name(name))
+        name = job_name(name)
+        return self._services.schedules.allow("schedule", name).get(name)
 
     def unschedule(self, name: str) -> None:
         """Let a job run by itself no more.
 
         Raises: NotFound, where it has no schedule.
         """
-        self._services.schedules.remove(job_name(name))
+        name = job_name(name)
+        self._services.schedules.allow("schedule", name).remove(name)
 
     def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
         """Remove a job with all its versions, and its schedule; what came of its runs stays.
@@ -127,11 +130,17 @@ class Jobs(Objects):
         """
         super().drop(name, precondition=precondition)
         with suppress(NotFound):
-            self._services.schedules.remove(job_name(name))
+            self._services.schedules.allow("delete", job_name(name)).remove(job_name(name))
 
-    def runs(self, name: str, *, offset: int = 0, limit: int = 1000) -> Sequence[JobRun]:
-        """The runs of a job, the latest first."""
-        return self._service.runs.of(job_name(name), offset=offset, limit=limit)[0]
+    def runs(
+        self, name: str, *, offset: int = 0, limit: int = 1000, action: str = "results"
+    ) -> Sequence[JobRun]:
+        """The runs of a job, the latest first. `action` is what they are looked at for: a list of jobs shows
+        the runs of each, and so does a job.
+        """
+        name = job_name(name)
+        runs = self._service.runs.allow(action, "" if action == LIST else name)
+        return runs.of(name, offset=offset, limit=limit)[0]
 
     def result(self, name: str) -> Any:
         """The notebook that came of a run (`results/report_1517953074.ipynb`), as nbformat has it.
@@ -153,13 +162,22 @@ class Jobs(Objects):
 
         Raises: NotFound, BadInput.
         """
-        found = self._service.runs.find(name)
-        self._service.runs.drop(found)
+        job = named(name)
+        runs = self._service.runs if job is None else self._service.runs.allow("delete", job[0])
+        found = runs.find(name)
+        runs.drop(found)
         return found
 
     def page_of_runs(self, name: str, *, offset: int = 0, limit: int = 20) -> tuple[Sequence[JobRun], int]:
-        """One page of the runs of a job, the latest first, and how many there are in all."""
-        return self._service.runs.of(job_name(name), offset=offset, limit=limit)
+        """One page of the runs of a job, the latest first, and how many there are in all.
+
+        Raises: NotFound, where there are none and no such job.
+        """
+        name = job_name(name)
+        found, total = self._service.runs.allow("results", name).of(name, offset=offset, limit=limit)
+        if not total:
+            self._service.metadata(Reference(name), action="results")
+        return found, total
 
     def open(self, name: str, *, version: int | None = None) -> tuple[Metadata, JSONObject]:
         """A version of a job, with its notebook as JSON.

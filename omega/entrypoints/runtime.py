@@ -237,7 +237,7 @@ class RuntimeModel:
         elif not use_datay:
             options["use_datay"] = False
         inputs = {"datax": self._input(x, "datax"), "datay": None if y is None else self._input(y, "datay")}
-        self._services.models.metadata(Reference.parse(self.name, resource=MODEL))
+        self._services.models.metadata(Reference.parse(self.name, resource=MODEL), action=action)
         return RuntimeTask.submit(
             self._services, MODEL, self.name, action, options=options, inputs=inputs, timeout_s=timeout_s
         )

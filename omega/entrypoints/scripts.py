@@ -96,7 +96,7 @@ class Scripts(Objects):
         Raises: NotFound; BadInput; QueueUnavailable: there is no task then.
         """
         timeout_s = allowed_s(timeout_s, self._services.work.policy)
-        self._service.metadata(Reference.parse(name, resource=SCRIPT))
+        self._service.metadata(Reference.parse(name, resource=SCRIPT), action="run")
         options = {"args": list(args), "kwargs": dict(kwargs or {}), "timeout_s": timeout_s}
         try:
             task = self._services.tasks.submit(

@@ -5,6 +5,7 @@ the environment.
 = "file:///data/omega"`).
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -21,6 +22,11 @@ from omega.entrypoints.limits import Limits
 
 DEFAULT_BUCKET: Final = "store"
 _PREFIX: Final = "OMEGA_"
+#: The access rules, separated by semicolons.
+FILTER: Final = "OMEGA_RESTAPI_FILTER"
+#: How a server tells its processes the rules that are in force: a rule may hold a semicolon, and a line of a
+#: file any text.
+_RULES: Final = "OMEGA_RESTAPI_RULES"
 _MEMORY: Final = ("memory://", "memory:")
 #: The whole numbers that can be set, by the name of the setting (in `omega.toml`; in the environment with
 #: `OMEGA_` and in capitals): where `Settings` has them.
@@ -56,13 +62,13 @@ class Settings:
     all processes that it starts. `model_cache_bytes` bounds the models that a process keeps loaded,
     `model_cells` the numbers that an estimator may be made to allocate and a sparse answer may hold,
     `result_bytes` the answer of a task. A task may take `task_timeout_s` seconds; its result is kept for
-    `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` is
-    OMEGA_RESTAPI_FILTER, as it was given. `signing_key_file` holds the key that models are signed with; by
-    default it is `signing.key` in `home`, and is made where it is missing. The server answers for
+    `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` are those
+    of OMEGA_RESTAPI_FILTER, as they were given; `None` where it is not set. The server answers for
     `allowed_hosts`, besides the loopback ones, and lets pages of `allowed_origins` call it. `log_format` is
     `"text"` or `"json"`, `log_level` the least that is logged; with `access_log` `"on"` every request is. In
     `figures_path` the processes of a server share their figures; it is no setting, but the variable that
-    prometheus-client knows.
+    prometheus-client knows. `signing_key_file` holds the key that models are signed with; by default it is
+    `signing.key` in `home`, and is made where it is missing.
     """
 
     home: Path
@@ -78,7 +84,7 @@ class Settings:
     task_memory_bytes: int = 4 << 30
     task_lease_s: int = 10
     task_retention_s: int = 86_400
-    access_rules: str | None = None
+    access_rules: tuple[str, ...] | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     log_format: str = "text"
@@ -135,6 +141,8 @@ class Settings:
             "OMEGA_QUEUE": self.queue,
             "OMEGA_BUCKET": self.bucket,
         }
+        if self.access_rules is not None:
+            texts[_RULES] = json.dumps(self.access_rules)
         if self.signing_key_file is not None:
             texts["OMEGA_SIGNING_KEY_FILE"] = str(self.signing_key_file)
         texts |= {_variable(name): str(attrgetter(place)(self)) for name, place in _NUMBERS.items()}
@@ -145,7 +153,8 @@ class Settings:
         """The environment of code that a task runs: it is in the task's bucket, and carries out in its own
         process what it asks for, since the worker that it might wait for may be the one that waits for it.
         """
-        return attrs.evolve(self, bucket=bucket, queue=_MEMORY[0]).environment()
+        own = attrs.evolve(self, bucket=bucket, queue=_MEMORY[0], access_rules=None)
+        return own.environment()
 
     def export(self) -> None:
         """Put these settings into this process's environment, for child processes too."""
@@ -189,7 +198,7 @@ def load(
         store=store or environ.get("OMEGA_STORE") or found.get("store") or (home / "store").as_uri(),
         limits=limits,
         bucket=environ.get("OMEGA_BUCKET") or DEFAULT_BUCKET,
-        access_rules=environ.get("OMEGA_RESTAPI_FILTER"),
+        access_rules=_access_rules(environ),
         figures_path=Path(shared) if (shared := environ.get(_FIGURES)) else None,
         signing_key_file=Path(key_file).expanduser().absolute() if key_file else None,
         **own,
@@ -202,6 +211,16 @@ def load(
     # By default a file beside the records: whoever finds the store finds the queue.
     beside = f"sqlite://{quote(str((settings.store_path or home) / 'queue.sqlite'))}"
     return attrs.evolve(settings, queue=given or beside, queue_given=given is not None)
+
+
+def _access_rules(environ: Mapping[str, str]) -> tuple[str, ...] | None:
+    if (text := environ.get(_RULES)) is not None:
+        try:
+            return tuple(map(str, json.loads(text)))
+        except (ValueError, TypeError):
+            raise BadInput(f"{_RULES} is set by omega itself: set {FILTER} for access rules") from None
+    text = environ.get(FILTER)
+    return None if text is None else tuple(text.split(";"))
 
 
 def _variable(name: str) -> str:

@@ -5,10 +5,12 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
+from omega.domain.catalogue import version_of
 from omega.domain.doctor.findings import DAMAGED, ORPHAN, RECENT, Finding, Tally
 from omega.domain.doctor.orphans import Orphans, aged
 from omega.domain.doctor.task_indexes import TaskIndexes
 from omega.domain.inventory import MIGRATION, Entry, Flaw, Inventory, Owner
+from omega.domain.names import MODEL
 from omega.domain.payload_check import PayloadCheck
 from omega.domain.payloads import Payload
 from omega.domain.seals import is_sealed
@@ -30,7 +32,7 @@ def _quiet(_: Tally) -> None:
 @frozen
 class Doctor:
     """Examines all buckets of a store, which may be in use meanwhile. Memory is bounded by `window` and by
-    the largest record; of models also by the largest model.
+    the largest record. With a `signer` it looks for the signatures of models.
     """
 
     records: WalkableRecordStore
@@ -83,29 +85,33 @@ class Doctor:
             if isinstance(entry, Flaw):
                 yield Finding(DAMAGED, f"{entry.owner}: {entry.words}", entry.owner)
                 continue
+            yield from self._seal(inventory, entry)
             for payload in entry.fresh:
                 tally.payloads += 1
                 yield from self._payload(inventory, check, entry, payload)
+
+    def _seal(self, inventory: Inventory, entry: Entry) -> Iterator[Finding]:
+        """A version of a model must carry our signature for just what it says, and where."""
+        owner, head = entry.owner, entry.head
+        if self.signer is None or head is None or owner.resource != MODEL or owner.version is None:
+            return
+        bucket, name, number = str(owner.bucket), owner.name, owner.version
+        try:
+            version = version_of(entry.record, head, resource=MODEL, bucket=bucket, name=name, number=number)
+            sealed = is_sealed(self.signer, version)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            sealed = False
+        if not sealed and all(inventory.counts(entry, payload) for payload in entry.payloads):
+            words = f"{owner}: it was changed, or is not signed by this installation: it is not loaded"
+            yield Finding(DAMAGED, words, owner)
 
     def _payload(
         self, inventory: Inventory, check: PayloadCheck, entry: Entry, payload: Payload
     ) -> Iterator[Finding]:
         fault = check.fault(payload)
-        if fault is None and not self._is_sealed(entry, payload):
-            fault = "was changed, or is not signed by this installation: it is not loaded here"
         # It may have been removed, with what it belongs to, since the record was read.
         if fault is not None and inventory.counts(entry, payload):
             yield Finding(DAMAGED, f"{entry.owner}: payload {payload.id} {fault}", entry.owner, payload.id)
-
-    def _is_sealed(self, entry: Entry, payload: Payload) -> bool:
-        """Whether the version that a payload makes, if it is one that is signed, is as it was signed."""
-        told, owner = entry.record.value.get("payload"), entry.owner
-        if self.signer is None or not isinstance(told, dict) or "signature" not in told:
-            return True
-        if told["content"]["id"] != payload.id:
-            return True
-        place = [owner.resource, owner.bucket, owner.name, owner.version]
-        return is_sealed(self.signer, entry.record.value, place)
 
     def _leftovers(self, *, fix: bool) -> Iterator[Finding]:
         now = self.clock.now()

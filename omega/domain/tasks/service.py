@@ -1,11 +1,12 @@
 """The caller's side of tasks: leaving them, asking how they are, ending them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from attrs import evolve, field, frozen
 
+from omega.domain.access import OWNER, Access, demand
 from omega.domain.errors import BadInput, Conflict, NotFound
 from omega.domain.payloads import Payloads
 from omega.domain.tasks.endings import Endings
@@ -29,6 +30,7 @@ from omega.ports.queue import QueueUnavailable, TaskQueue
 from omega.ports.records import RecordConflict, RecordNotFound, StoreUnavailable
 
 MAX_TIMEOUT_S = 30 * 86_400
+_SCAN = 500
 
 
 @frozen
@@ -41,8 +43,9 @@ class TaskPage:
 
 @frozen
 class TaskService:
-    """Submit, see, list and cancel the tasks of one bucket. `asked_by` gives the id of the request that is
-    being answered, if one is.
+    """Submit, see, list and cancel the tasks of one bucket. A task belongs to the call that made it: whoever
+    has the rights to make the call may see and cancel it, and to all others there is no such task.
+    `asked_by` gives the id of the request that is being answered, if one is.
     """
 
     bucket: str
@@ -56,6 +59,7 @@ class TaskService:
     endings: Endings
     leases: Leases
     asked_by: Callable[[], str | None] = field(default=lambda: None, repr=False)
+    access: Access = OWNER
 
     def submit(
         self,
@@ -72,14 +76,17 @@ class TaskService:
         """Leave a call for a worker. `inputs` are the data that it works on, `options` JSON; it may take
         `timeout_s` seconds and be tried `attempts` times (default: as the policy says).
 
-        Raises: BadInput; RecordConflict, where there is a task with this `id`; QueueUnavailable, StoreFull,
-        StoreUnavailable: there is no task then.
+        Raises: BadInput; Forbidden, where the caller has no right to the call, or to a dataset that it names;
+        RecordConflict, where there is a task with this `id`; QueueUnavailable, StoreFull, StoreUnavailable:
+        there is no task then.
         """
         timeout_s = self.policy.timeout_s if timeout_s is None else timeout_s
         if not 0 < timeout_s <= MAX_TIMEOUT_S:
             raise BadInput(
                 f"a timeout of {timeout_s:g} s cannot be kept: it must be over 0, and at most {MAX_TIMEOUT_S}"
             )
+        named = {name: value for name, value in (inputs or {}).items() if isinstance(value, str)}
+        self._demand(Call(resource, name, action, inputs=named))
         kept = self.inputs.put(inputs or {})
         task = Task(
             self.bucket,
@@ -108,6 +115,7 @@ class TaskService:
         """
         now = self.clock.now()
         call, failure = Call(resource, name, action), Failure("TaskFailed", reason)
+        self._demand(call)
         task = Task(self.bucket, id, call, now, self.policy.timeout_s, 1, FAILURE, ended=now, failure=failure)
         task = self.records.create(task)
         self.endings.told(task)
@@ -133,8 +141,17 @@ class TaskService:
         return b"".join(self.payloads.read(task.result, of=f"the result of task {task.id}"))
 
     def list(self, *, offset: int = 0, limit: int = 20) -> TaskPage:
-        """One page of the tasks, the latest first."""
-        return TaskPage(*self.records.page(self.bucket, offset=offset, limit=limit))
+        """One page of the tasks that the caller may see, the latest first."""
+        if self.access.is_everything:
+            return TaskPage(*self.records.page(self.bucket, offset=offset, limit=limit))
+        # Which ones these are is known only from the tasks themselves: all are looked at.
+        items, total = [], 0
+        for task in self._all():
+            if self._may_see(task):
+                if offset <= total < offset + limit:
+                    items.append(task)
+                total += 1
+        return TaskPage(items, total)
 
     def cancel(self, id: str) -> Task:
         """Ask for the end of a task: one that waits ends now, one that is being carried out as soon as its
@@ -164,9 +181,25 @@ class TaskService:
 
     def _find(self, id: str) -> Task:
         task = self.records.find(self.bucket, id)
-        if task is None:
+        if task is None or not self._may_see(task):
             raise NotFound(f"there is no task {id!r} in bucket {self.bucket!r}")
         return task
+
+    def _demand(self, call: Call) -> None:
+        for right in () if self.access.is_everything else sorted(call.rights, key=str):
+            demand(self.access, right, bucket=self.bucket)
+
+    def _may_see(self, task: Task) -> bool:
+        access = self.access
+        return access.is_everything or all(
+            access.allows(right, bucket=self.bucket) for right in task.call.rights
+        )
+
+    def _all(self) -> Iterator[Task]:
+        offset = 0
+        while tasks := self.records.page(self.bucket, offset=offset, limit=_SCAN)[0]:
+            yield from tasks
+            offset += len(tasks)
 
     def _queued(self, task: Task) -> Task:
         try:

@@ -8,7 +8,9 @@ import attrs
 from attrs import field, frozen
 
 from omega.domain import errors
+from omega.domain.access import Right
 from omega.domain.features import Features
+from omega.domain.names import DATASET, Reference
 from omega.domain.payloads import Payload
 from omega.ports import records
 
@@ -38,6 +40,21 @@ class Call:
     action: str
     options: JSONObject = field(factory=dict)
     inputs: JSONObject = field(factory=dict)
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """All that it takes to make the call, and all that it may reach: its object, and the datasets that it
+        names.
+        """
+        named = {source for source in self.inputs.values() if isinstance(source, str)}
+        datasets = (Reference.parse(source, resource=DATASET).name for source in named)
+        object = Reference.parse(self.name, resource=self.resource).name
+        return frozenset(
+            {
+                Right(self.resource, object, self.action),
+                *(Right(DATASET, name, "get") for name in datasets),
+            }
+        )
 
 
 @frozen

@@ -71,8 +71,6 @@ def results(name: str, limit: int, offset: int, store: str | None, bucket: str |
 
     with output.connected(store, bucket) as omega:
         runs, total = omega.jobs.page_of_runs(name, offset=offset, limit=limit)
-        if not total:
-            omega.jobs.metadata(name)
         if as_json:
             output.print_json([described_run(run) for run in runs])
             return

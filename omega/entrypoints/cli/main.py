@@ -13,6 +13,8 @@ GROUPS: Final = {
     "models": ("omega.entrypoints.cli.models", "Put, get, list and drop models."),
     "jobs": ("omega.entrypoints.cli.jobs", "Put, get, list, report and drop jobs (notebooks)."),
     "scripts": ("omega.entrypoints.cli.scripts", "Put, get, list and drop scripts."),
+    "auth": ("omega.entrypoints.cli.auth", "Give keys to users of the REST API, and take them away."),
+    "rules": ("omega.entrypoints.cli.rules", "Try out access rules of the REST API."),
     "runtime": ("omega.entrypoints.cli.runtime", "Serve, work, fit models and ask them, see tasks."),
     "doctor": ("omega.entrypoints.cli.doctor", "Check all that is stored; remove what nothing points to."),
     "migrate": ("omega.entrypoints.cli.migrate", "Copy a whole store to another place."),

@@ -9,7 +9,8 @@ import click
 from attrs import evolve
 
 from omega.domain.errors import BadInput
-from omega.entrypoints.settings import Settings
+from omega.entrypoints.cli.rules import given, in_force, rules_file, warn
+from omega.entrypoints.settings import FILTER, Settings
 from omega.entrypoints.uris import without_secrets
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -35,6 +36,8 @@ _processes = click.option(
 @_store
 @_queue
 @click.option("--insecure", is_flag=True, help="Serve on an address that others can reach, without keys.")
+@click.argument("rule", nargs=-1)
+@rules_file
 def serve(
     host: str,
     port: int,
@@ -44,28 +47,30 @@ def serve(
     store: str | None,
     queue: str | None,
     insecure: bool,
+    rule: tuple[str, ...],
+    file: Path | None,
 ) -> None:
-    """Serve the REST API until interrupted, with a worker of its own."""
+    """Serve the REST API until interrupted, with a worker of its own.
+
+    Each RULE (resource/name/action, regular expressions) allows something; without any, everything is
+    allowed. They take the place of those in OMEGA_RESTAPI_FILTER. See `om rules check`.
+    """
     from omega.entrypoints import logs
     from omega.entrypoints import settings as settings_module
     from omega.entrypoints.care import check_is_whole
     from omega.entrypoints.http.server import serve as serve_http
     from omega.entrypoints.worker.beside import WorkerBeside
 
-    if host not in _LOOPBACK and not insecure:
-        raise BadInput(
-            f"{host} can be reached by others, who could read and change everything: "
-            "add --insecure to allow it"
-        )
-    settings = settings_module.load(store=store, queue=queue)
-    if settings.access_rules is not None:
-        raise BadInput(
-            "OMEGA_RESTAPI_FILTER is set, but access rules are not supported yet: refusing to open everything"
-        )
+    settings = _with_rules(settings_module.load(store=store, queue=queue), rule, file)
     if settings.store_in_memory and workers > 1:
         raise BadInput("a memory:// store lives in one process: it cannot be served by several workers")
     logs.configure(settings)
     check_is_whole(settings)
+    if host not in _LOOPBACK and not insecure and not _needs_keys(settings):
+        raise BadInput(
+            f"{host} can be reached by others, and no key is needed: add one (om auth add USER), "
+            "or --insecure to let everybody in"
+        )
     if settings.store_in_mongodb:
         from omega.entrypoints.bootstrap import connect
 
@@ -83,6 +88,26 @@ def serve(
             app_factory="omega.entrypoints.http.app:from_environment",
             ready=lambda: click.echo(told),
         )
+
+
+def _with_rules(settings: Settings, texts: tuple[str, ...], file: Path | None) -> Settings:
+    """The settings with the rules that are in force: those of the command line, else of the environment.
+
+    Raises: UsageError for rules that cannot be used.
+    """
+    rules = given(texts, file) or in_force(settings.access_rules, FILTER)
+    warn(rules)
+    texts_in_force = None if rules is None else tuple(rule.text for rule in rules.rules)
+    return evolve(settings, access_rules=texts_in_force)
+
+
+def _needs_keys(settings: Settings) -> bool:
+    from omega.entrypoints.api import Omega
+
+    if settings.store_in_memory:
+        return False
+    with Omega(settings=settings) as omega:
+        return omega.keys.needed()
 
 
 def _reachable_at(host: str, settings: Settings) -> Settings:

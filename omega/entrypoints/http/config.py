@@ -4,6 +4,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from omega.domain.access import Right, demand
 from omega.entrypoints.api import Omega
 from omega.entrypoints.http import fields
 from omega.entrypoints.http.documented import watching as documented
@@ -26,7 +27,8 @@ class ConfigResource:
 
     def read(self, request: Request) -> Response:
         """The settings, by the names that they have in `omega.toml`; nothing that is secret."""
-        omega = self.omega[fields.bucket(request)]
+        omega = fields.asked(request, self.omega)
+        demand(request.caller.access, Right("config", "", "get"), bucket=omega.bucket)
         return Response(200, {"bucket": omega.bucket, **described(omega.settings)})
 
 

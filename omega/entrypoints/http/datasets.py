@@ -133,7 +133,7 @@ class DatasetResource:
         return Response(202, {"name": name, "deleted": True})
 
     def _datasets(self, request: Request) -> Datasets:
-        return self.omega[fields.bucket(request)].datasets
+        return fields.asked(request, self.omega).datasets
 
     def _content(self, request: Request) -> tuple[bool, Any]:
         """Whether the body is to be appended, and what it holds."""

@@ -14,7 +14,7 @@ from omega.domain import errors as domain
 from omega.entrypoints.formats import errors as formats
 from omega.entrypoints.http.headers import REQUEST_ID, Headers, completed, request_id
 from omega.entrypoints.trail import about
-from omega.ports import blobs, frames, models, notebooks, queue, records, scripts
+from omega.ports import blobs, frames, keys, models, notebooks, queue, records, scripts
 
 _log = logging.getLogger("omega.http")
 
@@ -53,6 +53,12 @@ class RequestTimeout(HttpError):
     """The client was too slow to send its request."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
+
+
+class TooManyAttempts(HttpError):
+    """Somebody was wrong too often; `Retry-After` says when to try again (RFC 6585, 4)."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class NotReady(HttpError):
@@ -105,6 +111,11 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     domain.BadInput: _BAD_REQUEST,
     domain.TooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     domain.NotFound: Answer(HTTPStatus.NOT_FOUND),
+    domain.Unauthorized: Answer(
+        HTTPStatus.UNAUTHORIZED,
+        headers=(("WWW-Authenticate", 'Bearer realm="omega", ApiKey realm="omega"'),),
+    ),
+    domain.Forbidden: Answer(HTTPStatus.FORBIDDEN),
     domain.Conflict: _CONFLICT,
     domain.AlreadyExists: _CONFLICT,
     domain.NotFitted: _CONFLICT,
@@ -133,6 +144,7 @@ ANSWERS: Final[Mapping[type[BaseException], Answer]] = {
     records.StoreFull: Answer(
         HTTPStatus.INSUFFICIENT_STORAGE, words=_always("The store has no room left; nothing was changed.")
     ),
+    keys.KeyNotFound: _BUG,
     blobs.BlobNotFound: _DAMAGED,
     blobs.BlobDamaged: _DAMAGED,
     blobs.BlobExists: _BUG,

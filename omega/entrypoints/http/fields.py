@@ -9,6 +9,7 @@ from attrs import frozen
 
 from omega.domain.errors import BadInput, PreconditionFailed
 from omega.domain.metadata import Listing, Metadata, Precondition
+from omega.entrypoints.api import Omega
 from omega.entrypoints.http.routing import Request
 
 DEFAULT_LIMIT: Final = 20
@@ -18,15 +19,12 @@ PAGE: Final = frozenset({"limit", "offset", "name"})
 _ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*(?:,|$)')
 
 
-def bucket(request: Request) -> str:
-    """The bucket that the request is for.
+def asked(request: Request, omega: Omega) -> Omega:
+    """Omega in the bucket that the request is for, with the rights of whoever sends it.
 
-    Raises: BadInput when its name is not UTF-8.
+    Raises: BadInput for an illegal bucket name.
     """
-    try:
-        return request.bucket.encode("latin-1").decode()
-    except UnicodeDecodeError:
-        raise BadInput("header bucket is not UTF-8") from None
+    return omega.as_(request.caller.access, bucket=request.bucket)
 
 
 def whole_number(request: Request, name: str, *, default: int | None = None, least: int = 0) -> int | None:

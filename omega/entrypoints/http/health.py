@@ -80,11 +80,19 @@ class HealthResource:
     def routes(self) -> list[Route]:
         """The routes of this resource."""
         return [
-            Route("GET", "/healthz", self.alive, summary="Whether the server lives", doc=documented.ALIVE),
+            Route(
+                "GET",
+                "/healthz",
+                self.alive,
+                public=True,
+                summary="Whether the server lives",
+                doc=documented.ALIVE,
+            ),
             Route(
                 "GET",
                 "/readyz",
                 self.ready,
+                public=True,
                 summary="Whether the store and the queue can be reached",
                 doc=documented.READY,
             ),

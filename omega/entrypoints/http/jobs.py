@@ -8,6 +8,7 @@ from urllib.parse import quote
 import orjson
 from attrs import frozen
 
+from omega.domain.access import LIST
 from omega.domain.errors import BadInput
 from omega.domain.job_runs import RUNNING, JobRun
 from omega.domain.metadata import Listing, Metadata
@@ -119,7 +120,7 @@ class JobResource:
         """One page of jobs."""
         page, jobs = fields.page_of(request), self._jobs(request)
         listing = jobs.page(page.pattern, offset=page.offset, limit=page.limit)
-        objects = [{**_with_runs(jobs, item.name), **_described(item)} for item in listing.items]
+        objects = [{**_with_runs(jobs, item.name, LIST), **_described(item)} for item in listing.items]
         return Response(200, page.body(listing, objects, resource=JOB))
 
     def read(self, request: Request) -> Response:
@@ -130,7 +131,7 @@ class JobResource:
         )
         # Only If-Match is looked at: whoever has this version already does not have its latest runs.
         fields.unmodified(request, metadata)
-        body = {"content": _json(notebook), **_with_runs(jobs, metadata.name), **_described(metadata)}
+        body = {"content": _json(notebook), **_with_runs(jobs, metadata.name, "get"), **_described(metadata)}
         return Response(200, body, (fields.etag(metadata),))
 
     def write(self, request: Request) -> Response:
@@ -174,10 +175,7 @@ class JobResource:
     def runs(self, request: Request) -> Response:
         """One page of the runs of a job."""
         page, name = fields.page_of(request), request.path["name"]
-        jobs = self._jobs(request)
-        found, total = jobs.page_of_runs(name, offset=page.offset, limit=page.limit)
-        if not total:
-            jobs.metadata(name)
+        found, total = self._jobs(request).page_of_runs(name, offset=page.offset, limit=page.limit)
         objects = [described_run(run) for run in found]
         return Response(200, page.body(Listing([], total), objects, resource=f"job/{quote(name)}/results"))
 
@@ -243,7 +241,7 @@ class JobResource:
         return Response(200, {"content": content, "name": name}, (("Vary", "Accept"),))
 
     def _jobs(self, request: Request) -> Jobs:
-        return self.omega[fields.bucket(request)].jobs
+        return fields.asked(request, self.omega).jobs
 
 
 def _parameters(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -270,11 +268,11 @@ def _described(metadata: Metadata) -> dict[str, Any]:
     }
 
 
-def _with_runs(jobs: Jobs, name: str) -> Mapping[str, Any]:
+def _with_runs(jobs: Jobs, name: str, action: str) -> Mapping[str, Any]:
     """The runs that have ended: by their seconds, and the names of what came of them. `[]` and `{}` where
     there is none, as the API's description prints it.
     """
-    ended: list[JobRun] = [run for run in reversed(jobs.runs(name)) if run.status != RUNNING]
+    ended: list[JobRun] = [run for run in reversed(jobs.runs(name, action=action)) if run.status != RUNNING]
     if not ended:
         return {"job_runs": [], "job_results": {}}
     return {

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from omega.domain.errors import BadInput, NotFound
+from omega.domain.errors import BadInput, Forbidden, NotFound
 from omega.domain.features import Features, as_features
 from omega.domain.metadata import Metadata
 from omega.domain.models import ASK, FIT
@@ -177,7 +177,7 @@ class ModelResource:
         calls.refuse_timeout(request)
         x, y = self._data(request, self._body(request, _INLINE_FIELDS))
         if not use_datay and isinstance(y, str):
-            self.omega[fields.bucket(request)].datasets.metadata(y)
+            fields.asked(request, self.omega).datasets.metadata(y)
         answer = self._model(request).ask(action, x, y if use_datay else None)
         return Response(_STATUS[request.method], model_answer(answer, action, {"datax": x, "datay": y}))
 
@@ -215,17 +215,17 @@ class ModelResource:
         return body
 
     def _models(self, request: Request) -> Models:
-        return self.omega[fields.bucket(request)].models
+        return fields.asked(request, self.omega).models
 
     def _model(self, request: Request) -> RuntimeModel:
-        return self.omega[fields.bucket(request)].runtime.model(request.path["name"])
+        return fields.asked(request, self.omega).runtime.model(request.path["name"])
 
     def _refuse_unknown_action(self, request: Request, path: str) -> None:
         """Raise BadInput if `path` is an existing model and one more word, meant as an action."""
         name, _, word = path.rpartition("/")
         try:
             self._models(request).metadata(name)
-        except (BadInput, NotFound):
+        except (BadInput, NotFound, Forbidden):
             return
         raise BadInput(f"unknown action {word!r} of model {name!r}: there are {', '.join((*FIT, *ASK))}")
 

@@ -40,6 +40,9 @@ Every error is `application/problem+json` (RFC 9457) and names what is at fault.
 unknown fields of a body are refused. Requests that are not HTTP, and URLs and headers over the limits, are
 answered with 400, 414 or 431 by the server beneath, without a body.
 
+Where the server asks for keys, all but `/api/v1/ping` and these pages need one: `Authorization: ApiKey
+USER:KEY` or `Authorization: Bearer KEY`. Access rules may allow some requests and not others (403).
+
 Names may hold slashes. They are at most 255 bytes of UTF-8 in NFC, without control characters and
 `\\ * ? [ ] ^ @ # : %`; no part may be empty, `.` or `..`, and the last may not be an action of its resource,
 such as `fit` or `run`.
@@ -85,7 +88,7 @@ def _operation(route: Route) -> Document:
     if doc.body:
         made["requestBody"] = {"required": doc.needs_body, "content": _contents(doc.body)}
     responses = {str(status): _answer(answer) for status, answer in doc.answers.items()}
-    for status in doc.errors:
+    for status in doc.errors | (frozenset() if route.public else common.CALLER_ERRORS):
         responses[str(status)] = {"$ref": f"#/components/responses/{_problem_name(status)}"}
     made["responses"] = dict(sorted(responses.items()))
     return made
@@ -183,10 +186,14 @@ def _problem(status: int) -> Document:
         "schema": {"$ref": "#/components/schemas/Problem"},
         "examples": {"problem": {"value": common.problem_example(status)}},
     }
-    allow = ("Allow",) if status == HTTPStatus.METHOD_NOT_ALLOWED else ()
     retry = ("Retry-After",) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()
+    always = {
+        HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+        HTTPStatus.METHOD_NOT_ALLOWED: ("Allow",),
+        HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
+    }.get(HTTPStatus(status), ())
     return {
         "description": common.ERRORS[status],
-        "headers": _headers(always=("X-Request-ID", *allow), sometimes=retry),
+        "headers": _headers(always=("X-Request-ID", *always), sometimes=retry),
         "content": {PROBLEM_JSON: content},
     }

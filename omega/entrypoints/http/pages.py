@@ -68,12 +68,15 @@ class Documentation:
         """The routes of the documentation."""
         specs = f"{_HOME}/specs"
         return [
-            Route("GET", _HOME, self.swagger_ui, summary="Swagger UI", doc=documented.SWAGGER_UI),
-            Route("GET", "/api/redoc", self.redoc, summary="ReDoc", doc=documented.REDOC),
+            Route(
+                "GET", _HOME, self.swagger_ui, public=True, summary="Swagger UI", doc=documented.SWAGGER_UI
+            ),
+            Route("GET", "/api/redoc", self.redoc, public=True, summary="ReDoc", doc=documented.REDOC),
             Route(
                 "GET",
                 f"{specs}/openapi.json",
                 self.openapi,
+                public=True,
                 summary="The API in OpenAPI 3.1",
                 doc=documented.OPENAPI,
             ),
@@ -81,11 +84,17 @@ class Documentation:
                 "GET",
                 f"{specs}/swagger.json",
                 self.swagger,
+                public=True,
                 summary="The API in Swagger 2.0",
                 doc=documented.SWAGGER,
             ),
             Route(
-                "GET", f"{_HOME}/assets/<file>", asset, summary="A file of the pages", doc=documented.ASSET
+                "GET",
+                f"{_HOME}/assets/<file>",
+                asset,
+                public=True,
+                summary="A file of the pages",
+                doc=documented.ASSET,
             ),
         ]
 

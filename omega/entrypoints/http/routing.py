@@ -17,20 +17,26 @@ import bottle
 import orjson
 from attrs import field, frozen
 
-from omega.domain.errors import BadInput
+from omega.domain.access import NOBODY
+from omega.domain.errors import BadInput, Forbidden
+from omega.domain.keys import Caller
 from omega.entrypoints.http import bodies
+from omega.entrypoints.http.callers import Enter, anybody
 from omega.entrypoints.http.errors import HttpError, MethodNotAllowed, RouteNotFound, answer_error, install
 from omega.entrypoints.http.exchange import ROUTE
 from omega.entrypoints.http.headers import REQUEST_ID
 from omega.entrypoints.http.operations import Operation
 from omega.entrypoints.http.queries import BAD_ESCAPE, parse_query, utf8
+from omega.entrypoints.http.rights import Asked, Rights, demand_all
 from omega.entrypoints.http.shield import Shield
 from omega.entrypoints.limits import Limits
 
 FILTERS: Final = True
 DEFAULT_BUCKET: Final = "store"
 _STREAM: Final = "omega.body_stream"
+_STRANGER: Final = Caller(None, NOBODY)
 _PARAM = re.compile(r"<([a-z_]+)(:name)?>")
+_VALUES: Final = {False: "[^/]+", True: "(?s:.+?)"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -39,7 +45,7 @@ class Request:
     """A request as a handler sees it: everything decoded, names of headers in lower case.
 
     `path` has the parameters of the path. `pairs` are the query parameters in the order sent; `query` is the
-    same as a mapping (with the last one, where a filter stands twice).
+    same as a mapping (with the last one, where a filter stands twice). `caller` is who sends it.
     """
 
     method: str
@@ -50,6 +56,7 @@ class Request:
     request_id: str
     environ: dict[str, Any] = field(repr=False)
     limits: Limits = field(repr=False)
+    caller: Caller = field(default=_STRANGER, repr=False)
     query: Mapping[str, str] = field(init=False, repr=False)
 
     @query.default
@@ -58,8 +65,17 @@ class Request:
 
     @property
     def bucket(self) -> str:
-        """The bucket that the request is for."""
-        return self.headers.get("bucket", DEFAULT_BUCKET)
+        """The bucket that the request is for: the one that it names, else the one of the caller's key.
+
+        Raises: BadInput when its name is not UTF-8.
+        """
+        named = self.headers.get("bucket")
+        if named is None:
+            return self.caller.bucket or DEFAULT_BUCKET
+        try:
+            return named.encode("latin-1").decode()
+        except UnicodeDecodeError:
+            raise BadInput("header bucket is not UTF-8") from None
 
     def body(self) -> bytes:
         """The whole body. Raises: as `bodies.read_body`."""
@@ -90,8 +106,10 @@ class Route:
 
     `query` holds the names of the query parameters that are allowed, each at most once; with `filters` any
     others are allowed too, as often as one likes. An `internal` route is there to explain an error: it is in
-    no `Allow` header and is not documented. `summary`, `description` and `doc` (what it takes and gives) are
-    for the documentation only; a route that is not internal needs `summary` and `doc`.
+    no `Allow` header and is not documented. A `public` route needs no key, and its handler can reach nothing
+    that is stored; any other needs `rights`, and without them is there only for those whom nothing restricts.
+    `summary`, `description` and `doc` (what it takes and gives) are for the documentation only; a route that
+    is not internal needs `summary` and `doc`.
     """
 
     method: str
@@ -100,15 +118,22 @@ class Route:
     query: frozenset[str] = field(default=frozenset(), kw_only=True)
     filters: bool = field(default=False, kw_only=True)
     internal: bool = field(default=False, kw_only=True)
+    public: bool = field(default=False, kw_only=True)
+    rights: Rights | None = field(default=None, kw_only=True, repr=False)
     summary: str = field(default="", kw_only=True)
     description: str = field(default="", kw_only=True, repr=False)
     doc: Operation | None = field(default=None, kw_only=True, repr=False)
 
 
 def build_app(
-    routes: Iterable[Route], *, limits: Limits | None = None, shield: Shield | None = None
+    routes: Iterable[Route],
+    *,
+    limits: Limits | None = None,
+    shield: Shield | None = None,
+    enter: Enter = anybody,
 ) -> bottle.Bottle:
     """The WSGI application that answers by `routes`; every path answers with and without one trailing slash.
+    `enter` finds out who calls.
 
     What the shield refuses comes to no route; without one, requests must be for loopback hosts.
 
@@ -117,8 +142,8 @@ def build_app(
     app, limits, shield = bottle.Bottle(), limits or Limits(), shield or Shield()
     app.max_body_bytes = limits.body_bytes  # for the server, which receives the bodies
     for path, methods in _by_path(routes):
-        app.route(_rule(path), method="ANY", callback=_callback(path, methods, limits))
-    app.route("<path:re:(?s:.*)>", method="ANY", callback=_no_route)
+        app.route(_rule(path), method="ANY", callback=_callback(path, methods, limits, enter))
+    app.route("<path:re:(?s:.*)>", method="ANY", callback=_no_route(enter))
     app.add_hook("before_request", partial(_pass, shield))
     app.add_hook("before_request", _check_path)
     install(app, more=shield.answer_headers)
@@ -138,6 +163,18 @@ def _by_path(routes: Iterable[Route]) -> list[tuple[str, dict[str, Route]]]:
     return sorted(found.items(), key=lambda item: _rank(item[0]))
 
 
+def by_rank(paths: Iterable[str]) -> list[str]:
+    """Paths of routes in the order in which they are tried."""
+    return sorted(paths, key=_rank)
+
+
+def pattern_of(path: str) -> str:
+    """The regular expression that the path of a request matches in full, with a group for each parameter."""
+    texts = _PARAM.split(path)[::3]
+    groups = [f"(?P<{m[1]}>{_VALUES[bool(m[2])]})" for m in _PARAM.finditer(path)]
+    return "".join(map("".join, zip(map(re.escape, texts), [*groups, "/?"], strict=True)))
+
+
 def _rank(path: str) -> list[tuple[int, str]]:
     """Literal text before one segment before several; a longer path before the one that it begins with."""
     found = [(segment, _PARAM.fullmatch(segment)) for segment in path.strip("/").split("/")]
@@ -150,7 +187,7 @@ def _rule(path: str) -> str:
     literal = _PARAM.sub("", path)
     if not path.startswith("/") or path.endswith("/") or set("<>\\:") & set(literal):
         raise ValueError(f"cannot read the path {path!r} of a route")
-    return _PARAM.sub(lambda m: f"<{m[1]}:re:{'(?s:.+?)' if m[2] else '[^/]+'}>", path) + "<:re:/?>"
+    return _PARAM.sub(lambda m: f"<{m[1]}:re:{_VALUES[bool(m[2])]}>", path) + "<:re:/?>"
 
 
 def _pass(shield: Shield) -> None:
@@ -181,7 +218,9 @@ def _check_path() -> None:
 # calls
 
 
-def _callback(template: str, methods: Mapping[str, Route], limits: Limits) -> Callable[..., Any]:
+def _callback(
+    template: str, methods: Mapping[str, Route], limits: Limits, enter: Enter
+) -> Callable[..., Any]:
     verbs = {method for method, route in methods.items() if not route.internal} | {"OPTIONS"}
     allow = ", ".join(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))
 
@@ -190,8 +229,12 @@ def _callback(template: str, methods: Mapping[str, Route], limits: Limits) -> Ca
         method, environ[ROUTE] = environ["REQUEST_METHOD"], template
         route = methods.get("GET" if method == "HEAD" and "HEAD" not in methods else method)
         try:
+            # Before all else: who is not known is not told what there is.
+            caller = _STRANGER if route is not None and route.public else enter(environ)
             if route is not None:
-                return _encoded(route.handler(_request(environ, route, path, limits)))
+                request = _request(environ, route, path, limits, caller)
+                _check_rights(route, request)
+                return _encoded(route.handler(request))
             if method == "OPTIONS":
                 return bottle.HTTPResponse(status=204, headers={"Allow": allow})
             raise MethodNotAllowed(f"{method[:20]} is not allowed here, only {allow}", allow=allow)
@@ -201,12 +244,34 @@ def _callback(template: str, methods: Mapping[str, Route], limits: Limits) -> Ca
     return call
 
 
-def _no_route(path: str) -> Any:
-    shown = path if len(path) <= 80 else path[:77] + "..."
-    return _problem(RouteNotFound(f"there is nothing at {shown}"))
+def _no_route(enter: Enter) -> Callable[[str], Any]:
+    def call(path: str) -> Any:
+        shown = path if len(path) <= 80 else path[:77] + "..."
+        try:
+            enter(bottle.request.environ)
+        except Exception as error:  # noqa: BLE001  as above
+            return _problem(error)
+        return _problem(RouteNotFound(f"there is nothing at {shown}"))
+
+    return call
 
 
-def _request(environ: dict[str, Any], route: Route, path: Mapping[str, str], limits: Limits) -> Request:
+def _check_rights(route: Route, request: Request) -> None:
+    """Nothing, if the caller may send this.
+
+    Raises: Forbidden; BadInput for an illegal name.
+    """
+    access = request.caller.access
+    if route.public or access.is_everything:
+        return
+    if route.rights is None:
+        raise Forbidden("this is not for callers whom access rules or a key restrict")
+    demand_all(access, route.rights(Asked(request.path, request.query)), bucket=request.bucket)
+
+
+def _request(
+    environ: dict[str, Any], route: Route, path: Mapping[str, str], limits: Limits, caller: Caller
+) -> Request:
     headers = {key[5:]: value for key, value in environ.items() if key.startswith("HTTP_")}
     headers |= {key: environ[key] for key in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(key)}
     return Request(
@@ -218,6 +283,7 @@ def _request(environ: dict[str, Any], route: Route, path: Mapping[str, str], lim
         request_id=environ[REQUEST_ID],
         environ=environ,
         limits=limits,
+        caller=caller,
     )
 
 

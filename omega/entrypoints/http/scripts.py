@@ -126,7 +126,7 @@ class ScriptResource:
         return code
 
     def _scripts(self, request: Request) -> Scripts:
-        return self.omega[fields.bucket(request)].scripts
+        return fields.asked(request, self.omega).scripts
 
 
 def _described(metadata: Metadata) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class TaskResource:
         return Response(202, _state(self._task(request).cancel()))
 
     def _runtime(self, request: Request) -> Any:
-        return self.omega[fields.bucket(request)].runtime
+        return fields.asked(request, self.omega).runtime
 
     def _task(self, request: Request) -> RuntimeTask:
         task: RuntimeTask = self._runtime(request).task(request.path["id"])

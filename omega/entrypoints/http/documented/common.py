@@ -117,6 +117,8 @@ BUCKET: Final = Parameter(
 _READ: Final = frozenset({400, 500, 503})
 #: The statuses of what can go wrong with any request; with one for an object that is named; with a body.
 READ_ERRORS: Final = _READ
+#: What every route answers to those who are not known, or may not; all but the public ones.
+CALLER_ERRORS: Final = frozenset({401, 403, 429})
 NAMED_ERRORS: Final = _READ | {404, 405}
 BODY_ERRORS: Final = frozenset({408, 413, 415, 507})
 WRITE_ERRORS: Final = NAMED_ERRORS | {409, 412, 507}
@@ -124,6 +126,8 @@ WRITE_ERRORS: Final = NAMED_ERRORS | {409, 412, 507}
 #: What each error status means.
 ERRORS: Final[Mapping[int, str]] = {
     400: "What was sent is malformed, unknown, or does not fit what is stored; the problem names it.",
+    401: "Who calls is not known: a key is needed, and there is none, or none that is valid.",
+    403: "The access rules, or the key, do not allow it, whether or not there is such an object.",
     404: "There is no such object, or no such version of it.",
     405: "The path, with the slashes of the name, is one that has other methods.",
     406: "It cannot be had in any of the media types that `Accept` lists.",
@@ -132,6 +136,7 @@ ERRORS: Final[Mapping[int, str]] = {
     412: "The object is not at the version that `If-Match` or `If-None-Match` asks for.",
     413: "Something is over a published limit; the problem names the limit.",
     415: ("The body is of a media type, charset or encoding that cannot be read here."),
+    429: "Too many keys that were not valid came from this address, or for this user.",
     500: (
         "The server failed, or what is stored is damaged; the log of the server has more "
         "under the request id."
@@ -151,6 +156,11 @@ _PROBLEM: Final = {
 #: A problem with each status: the last part of its type, and its words.
 PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("bad-input", "unknown query parameter 'colour'; allowed here: limit, name, offset"),
+    401: ("unauthorized", "a key is needed: Authorization: ApiKey USER:KEY, or Bearer KEY"),
+    403: (
+        "forbidden",
+        "action 'get' on dataset 'sample' in bucket 'store' is not allowed by the access rules or the key",
+    ),
     404: ("not-found", "there is no dataset 'sample' in bucket 'store'"),
     405: ("method-not-allowed", "POST is not allowed here, only GET, HEAD, OPTIONS"),
     406: ("not-acceptable", "nothing here can be sent as 'image/png': it can be had as application/json"),
@@ -159,6 +169,10 @@ PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
     412: ("precondition-failed", "dataset 'sample' is at version 4"),
     413: ("too-large", "the request body is over the limit of 536,870,912 bytes (body_bytes)"),
     415: ("unsupported-media-type", "cannot read content of type 'image/png': send application/json"),
+    429: (
+        "too-many-attempts",
+        "too many keys that are not valid: wait 42 seconds before the next",
+    ),
     500: ("internal-error", "The server failed to answer this request."),
     503: ("store-unavailable", "The store cannot be reached or is too busy at the moment; try again later."),
     507: ("store-full", "The store has no room left; nothing was changed."),
@@ -213,6 +227,7 @@ HEADERS: Final[Mapping[str, Any]] = {
     },
     "Vary": {"description": "The answer depends on `Accept`.", "schema": TEXT},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    "WWW-Authenticate": {"description": "How a key is sent (RFC 9110, 11.6.1).", "schema": TEXT},
     "Allow": {"description": "The methods that there are.", "schema": TEXT},
     "Content-Disposition": {"description": "`attachment`, where a file is sent.", "schema": TEXT},
     "Content-Encoding": {"description": "`gzip`, for clients that take it.", "schema": TEXT},
