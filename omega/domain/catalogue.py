@@ -350,19 +350,7 @@ class Catalogue:
         return self._read_version(head, number, above.value["parent"])
 
     def _version(self, name: str, head: Head, number: int, record: Record) -> Version:
-        value = record.value
-        metadata = Metadata(
-            name=name,
-            resource=self.resource,
-            bucket=self.bucket,
-            kind=value["kind"],
-            version=number,
-            created=head.created,
-            modified=datetime.fromisoformat(value["modified"]),
-            attributes=value["attributes"],
-        )
-        tip = record.key.rpartition("/")[2]
-        return Version(metadata, head.uid, tip, value["payload"], value["parent"])
+        return version_of(record, head, resource=self.resource, bucket=self.bucket, name=name, number=number)
 
 
 def head_of(record: Record) -> Head:
@@ -376,6 +364,22 @@ def head_of(record: Record) -> Head:
         version=value["version"],
         tip=value["tip"],
     )
+
+
+def version_of(record: Record, head: Head, *, resource: str, bucket: str, name: str, number: int) -> Version:
+    """The version `number` of an object that a version record is of."""
+    value: Mapping[str, Any] = record.value
+    metadata = Metadata(
+        name=name,
+        resource=resource,
+        bucket=bucket,
+        kind=value["kind"],
+        version=number,
+        created=head.created,
+        modified=datetime.fromisoformat(value["modified"]),
+        attributes=value["attributes"],
+    )
+    return Version(metadata, head.uid, record.key.rpartition("/")[2], value["payload"], value["parent"])
 
 
 def version_key(uid: str, number: int, tip: str) -> str:

@@ -29,6 +29,16 @@ def check_seal(signer: Signer, version: Version) -> None:
 
     Raises: Corrupt.
     """
+    if not is_sealed(signer, version):
+        about = version.metadata
+        raise Corrupt(
+            f"version {about.version} of {about.resource} {about.name!r} was changed, or is not signed by "
+            "this installation: it is not loaded"
+        )
+
+
+def is_sealed(signer: Signer, version: Version) -> bool:
+    """Whether the version is as it was when we signed it, where it was then."""
     about = version.metadata
     statement = _statement(
         [about.resource, about.bucket, about.name, about.version],
@@ -37,11 +47,7 @@ def check_seal(signer: Signer, version: Version) -> None:
         attributes=about.attributes,
     )
     signature = version.payload.get("signature")
-    if not (isinstance(signature, str) and signer.verify(statement, signature=signature)):
-        raise Corrupt(
-            f"version {about.version} of {about.resource} {about.name!r} was changed, or is not signed by "
-            "this installation: it is not loaded"
-        )
+    return isinstance(signature, str) and signer.verify(statement, signature=signature)
 
 
 def _statement(place: list[str | int], *, kind: str, payload: JSONObject, attributes: JSONObject) -> bytes:

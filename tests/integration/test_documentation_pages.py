@@ -10,9 +10,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.browser import ANSWER_WITHIN_S, Browser, Seen, Tab, browsing
-from tests.support.server import Server
+from tests.support.server import Server, running
 
 SWAGGER_UI, REDOC = "/api/doc/v1", "/api/redoc"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One of its own: where the store is does not matter to the pages."""
+    with running(tmp_path_factory.mktemp("home"), "--no-worker") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,13 @@ def tried(server: Server, description: str, *options: str) -> str:
     return done.stdout
 
 
+def operations(server: Server) -> list[str]:
+    """The names of all that is described."""
+    url = f"http://127.0.0.1:{server.port}/api/doc/v1/specs/openapi.json"
+    paths = server.session.get(url, timeout=60).json()["paths"]
+    return [operation["operationId"] for item in paths.values() for operation in item.values()]
+
+
 def counted(said: str, what: str) -> int:
     found = re.search(what, said)
     assert found, said[-3000:]
@@ -75,13 +82,14 @@ def counted(said: str, what: str) -> int:
 
 def test_the_server_does_as_openapi_says(server: Server) -> None:
     said = tried(server, "openapi", "--max-examples", "2", "--exclude-operation-id-regex", LIKE_PREDICT)
-    assert counted(said, r"Tested: (\d+)") == 41
+    wanted = [name for name in operations(server) if not re.match(LIKE_PREDICT, name)]
+    assert counted(said, r"Tested: (\d+)") == len(wanted) > 40
     assert counted(said, r"(\d+) generated") > 2000
 
 
 def test_the_server_does_as_swagger_says(server: Server) -> None:
     said = tried(server, "swagger", "--max-examples", "4", "--phases", "examples,fuzzing,stateful")
-    assert counted(said, r"Tested: (\d+)") == 56
+    assert counted(said, r"Tested: (\d+)") == len(operations(server)) > 55
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def test_more_fits_are_waited_for_than_the_server_has_threads(served):
         "for _ in range(50):\n"
         f"    s = socket.create_connection(('127.0.0.1', {served.port}))\n"
         "    s.sendall(b'PUT /api/v1/model/slow/fit/?datax=slow%5B%5Ey%5D&datay=slow%5By%5D HTTP/1.1\\r\\n'"
-        " b'Host: x\\r\\nContent-Length: 0\\r\\n\\r\\n')\n"
+        " b'Host: localhost\\r\\nContent-Length: 0\\r\\n\\r\\n')\n"
         "    socks.append(s)\n"
         "print('sent', flush=True)\n"
         "sys.stdin.read()\n",

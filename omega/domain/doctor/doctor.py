@@ -5,12 +5,15 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
+from omega.domain.catalogue import version_of
 from omega.domain.doctor.findings import DAMAGED, ORPHAN, RECENT, Finding, Tally
 from omega.domain.doctor.orphans import Orphans, aged
 from omega.domain.doctor.task_indexes import TaskIndexes
 from omega.domain.inventory import MIGRATION, Entry, Flaw, Inventory, Owner
+from omega.domain.names import MODEL
 from omega.domain.payload_check import PayloadCheck
 from omega.domain.payloads import Payload
+from omega.domain.seals import is_sealed
 from omega.domain.tasks import TaskRecords
 from omega.ports.blobs import DatedBlobStore
 from omega.ports.clock import Clock
@@ -29,7 +32,7 @@ def _quiet(_: Tally) -> None:
 @frozen
 class Doctor:
     """Examines all buckets of a store, which may be in use meanwhile. Memory is bounded by `window` and by
-    the largest record; of models also by the largest model.
+    the largest record. With a `signer` it looks for the signatures of models.
     """
 
     records: WalkableRecordStore
@@ -75,21 +78,37 @@ class Doctor:
             tally.size_bytes += size_bytes
             told()
 
-        check = PayloadCheck(self.blobs, self.signer, read)
+        check = PayloadCheck(self.blobs, read)
         for entry in inventory.entries():
             tally.records += 1
             told()
             if isinstance(entry, Flaw):
                 yield Finding(DAMAGED, f"{entry.owner}: {entry.words}", entry.owner)
                 continue
+            yield from self._seal(inventory, entry)
             for payload in entry.fresh:
                 tally.payloads += 1
                 yield from self._payload(inventory, check, entry, payload)
 
+    def _seal(self, inventory: Inventory, entry: Entry) -> Iterator[Finding]:
+        """A version of a model must carry our signature for just what it says, and where."""
+        owner, head = entry.owner, entry.head
+        if self.signer is None or head is None or owner.resource != MODEL or owner.version is None:
+            return
+        bucket, name, number = str(owner.bucket), owner.name, owner.version
+        try:
+            version = version_of(entry.record, head, resource=MODEL, bucket=bucket, name=name, number=number)
+            sealed = is_sealed(self.signer, version)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            sealed = False
+        if not sealed and all(inventory.counts(entry, payload) for payload in entry.payloads):
+            words = f"{owner}: it was changed, or is not signed by this installation: it is not loaded"
+            yield Finding(DAMAGED, words, owner)
+
     def _payload(
         self, inventory: Inventory, check: PayloadCheck, entry: Entry, payload: Payload
     ) -> Iterator[Finding]:
-        fault = check.fault(payload, of=entry.record)
+        fault = check.fault(payload)
         # It may have been removed, with what it belongs to, since the record was read.
         if fault is not None and inventory.counts(entry, payload):
             yield Finding(DAMAGED, f"{entry.owner}: payload {payload.id} {fault}", entry.owner, payload.id)

@@ -94,15 +94,15 @@ class Migration:
     def _compare_payloads(self, report: Report, meter: "_Meter", copying: Copying | None) -> None:
         """Every payload of the copy with its checksum."""
         inventory = Inventory(self.source.records)
-        copies = PayloadCheck(self.target.blobs, None, meter.checked)
-        originals = PayloadCheck(self.source.blobs, None, lambda _: None)
+        copies = PayloadCheck(self.target.blobs, meter.checked)
+        originals = PayloadCheck(self.source.blobs, lambda _: None)
         for entry in inventory.entries():
             if isinstance(entry, Flaw):
                 continue
             for payload in entry.fresh:
-                if copies.fault(payload, of=entry.record) is None:
+                if copies.fault(payload) is None:
                     continue
-                damage = originals.fault(payload, of=entry.record)
+                damage = originals.fault(payload)
                 words = f"{entry.owner}: payload {payload.id} "
                 if damage is None and (copying is None or not copying.again(payload)):
                     report.differing.add(words + "is not in the copy as it is in the source")
