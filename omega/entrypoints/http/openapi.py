@@ -69,7 +69,10 @@ def openapi(routes: Iterable[Route], *, version: str) -> Document:
             "responses": {_problem_name(status): _problem(status) for status in common.ERRORS},
             "headers": dict(common.HEADERS),
             "parameters": {"bucket": _parameter(common.BUCKET)},
+            "securitySchemes": dict(common.KEYS),
         },
+        # Or none: a key is needed only where somebody has asked for that.
+        "security": [*({name: []} for name in common.KEYS), {}],
     }
 
 
@@ -85,6 +88,8 @@ def _operation(route: Route) -> Document:
         **({"description": route.description} if route.description else {}),
         "parameters": _parameters(doc),
     }
+    if route.public:
+        made["security"] = []
     if doc.body:
         made["requestBody"] = {"required": doc.needs_body, "content": _contents(doc.body)}
     responses = {str(status): _answer(answer) for status, answer in doc.answers.items()}

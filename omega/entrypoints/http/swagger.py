@@ -9,6 +9,7 @@ Swagger 2.0 cannot say everything. What is lost, where it matters also said in w
 - `null` beside a type, which is `x-nullable`;
 - query parameters with any name;
 - what an event of a stream is;
+- keys that are sent as `Bearer`;
 - all examples but one, and that too where a body may be of several media types: it would be one of each;
 - whether a header of an answer is always there.
 """
@@ -60,13 +61,21 @@ def swagger(document: Mapping[str, Any]) -> Document:
         "definitions": {name: schema_of(schema) for name, schema in components["schemas"].items()},
         "responses": {name: _response(found, headers) for name, found in components["responses"].items()},
         "parameters": {name: _parameter(found) for name, found in components["parameters"].items()},
+        "securityDefinitions": dict(_keys(document)),
+        "security": [way for way in document["security"] if way.keys() <= _keys(document).keys()],
     }
+
+
+def _keys(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The ways to send a key that Swagger 2.0 knows."""
+    found = document["components"]["securitySchemes"]
+    return {name: way for name, way in found.items() if way["type"] == "apiKey"}
 
 
 def _operation(operation: Mapping[str, Any], headers: Mapping[str, Any]) -> Document:
     made = {
         name: operation[name]
-        for name in ("operationId", "tags", "summary", "description")
+        for name in ("operationId", "tags", "summary", "description", "security")
         if name in operation
     }
     made["parameters"] = [

@@ -211,6 +211,16 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "TaskStatus": {"enum": ["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]},
 }
 
+#: How a key is sent.
+KEYS: Final[Mapping[str, Any]] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The key, as `om auth add` prints it."},
+    "userAndKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`ApiKey USER:KEY`, with these words.",
+    },
+}
 #: The headers that answers have.
 HEADERS: Final[Mapping[str, Any]] = {
     "X-Request-ID": {

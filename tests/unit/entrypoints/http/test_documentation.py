@@ -91,6 +91,16 @@ def test_both_descriptions_say_the_same_of_statuses_and_parameters(document, old
                 assert list(operation["requestBody"]["content"]) == other["consumes"]
 
 
+def test_keys_can_be_sent_as_they_are_described(document, older):
+    assert document["components"]["securitySchemes"].keys() == {"bearer", "userAndKey"}
+    assert document["security"] == [{"bearer": []}, {"userAndKey": []}, {}]
+    assert older["securityDefinitions"].keys() == {"userAndKey"}
+    assert older["security"] == [{"userAndKey": []}, {}]
+    for description in (document, older):
+        assert description["paths"]["/api/v1/ping"]["get"]["security"] == []
+        assert "security" not in description["paths"]["/api/v1/dataset"]["get"]
+
+
 @pytest.mark.parametrize(
     ("route", "fault"),
     [
@@ -142,7 +152,7 @@ def test_every_shared_part_is_used(document):
     text = str(document)
     for kind, parts in document["components"].items():
         for name in parts:
-            assert f"#/components/{kind}/{name}'" in text or kind == "headers", name
+            assert f"#/components/{kind}/{name}'" in text or kind in ("headers", "securitySchemes"), name
 
 
 def test_every_answer_of_the_api_with_content_has_an_example(document):
