@@ -1,15 +1,17 @@
 """A server as a person starts it, `om runtime serve`, in a process group that can be killed."""
 
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import requests
 from attrs import define, field
@@ -18,11 +20,29 @@ OM = str(Path(sys.executable).with_name("om"))
 READY_WITHIN_S = 120
 
 
+#: Each test process has ports of its own, below those that the kernel gives to clients: a server is started
+#: on one some time after it was found to be free, and again after it was killed.
+_PORTS_OF_A_PROCESS: Final = 2_500
+_FIRST_PORT: Final = 10_000
+
+
+def _ports() -> Iterator[int]:
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    begin = random.randrange(_PORTS_OF_A_PROCESS)
+    for n in itertools.count(begin):
+        yield _FIRST_PORT + number * _PORTS_OF_A_PROCESS + n % _PORTS_OF_A_PROCESS
+
+
+_candidates: Final = _ports()
+
+
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that nobody else is given."""
+    for port in itertools.islice(_candidates, _PORTS_OF_A_PROCESS):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
