@@ -99,12 +99,17 @@ def test_more_fits_are_waited_for_than_the_server_has_threads(served):
         "print('sent', flush=True)\n"
         "sys.stdin.read()\n",
     ]
+
+    def count() -> int:
+        return int(served.get("/task/?limit=1").json()["meta"]["total_count"])
+
+    before = count()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
         assert clients.stdout is not None and clients.stdout.readline() == "sent\n"
-        eventually(lambda: served.get("/task/?limit=1").json()["meta"]["total_count"] >= 50, within_s=30)
+        eventually(lambda: count() == before + 50, within_s=60)
         assert served.get("/model/quick/").status_code == 200
         clients.stdin.close()  # type: ignore[union-attr]
-    objects = served.get("/task/?limit=100").json()["objects"]
+    objects = served.get("/task/?limit=1000").json()["objects"]
     for task in (task for task in objects if task["status"] not in tasks.FINAL):
         served.delete(f"/task/{task['task_id']}")
     for task in objects:
