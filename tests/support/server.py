@@ -97,8 +97,19 @@ class Server:
             raise
 
 
+class PortTaken(AssertionError):
+    """Somebody else was faster."""
+
+
 def start(home: Path, *options: str, env: Mapping[str, str] | None = None) -> Server:
     """A server on a free port, once it answers."""
+    for _ in range(3):
+        with suppress(PortTaken):
+            return _start(home, *options, env=env)
+    return _start(home, *options, env=env)
+
+
+def _start(home: Path, *options: str, env: Mapping[str, str] | None = None) -> Server:
     port, log, env = free_port(), home / "server.log", environment(home, **(env or {}))
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -119,7 +130,9 @@ def start(home: Path, *options: str, env: Mapping[str, str] | None = None) -> Se
         if process.poll() is not None or time.monotonic() > deadline:
             if process.poll() is None:
                 server.kill()
-            raise AssertionError(f"the server did not start:\n{log.read_text()[-4000:]}")
+            told = log.read_text()[-4000:]
+            kind = PortTaken if f":{port}: address already in use" in told else AssertionError
+            raise kind(f"the server did not start:\n{told}")
 
 
 @contextmanager

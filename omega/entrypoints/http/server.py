@@ -1,6 +1,7 @@
 """The HTTP server: N processes of granian that serve one WSGI application (ADR 0004)."""
 
 import contextlib
+import errno
 import importlib
 import os
 import resource
@@ -27,6 +28,8 @@ GRACE_S: Final = 10
 HEADERS_S: Final = 10
 MAX_CONNECTIONS: Final = 4096
 _OWN_FILES: Final = 256
+#: So long it is tried to get the port.
+_CLAIM_S: Final = 2.0
 
 
 @frozen
@@ -111,25 +114,44 @@ def _claim(host: str, port: int) -> tuple[str, int, socket.socket]:
     Granian's sockets share their port with any other of the same user, so that a second server on the same
     port would start, and take half of the requests: a socket that does not share is tried first.
     """
-    shown = f"{host}:{port}"
+    shown, give_up_at = f"{host}:{port}", time.monotonic() + _CLAIM_S
+    while True:
+        try:
+            if not 0 <= port <= 65535:
+                raise OverflowError("ports are numbers from 0 to 65535")
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            family, _, _, _, address = found[0]
+            held, address = _held(family, address)
+            return str(address[0]), int(address[1]), held
+        except (OSError, OverflowError) as error:
+            # Connections of a server that was there before, or clients that try already, may be in the way
+            # for a moment.
+            if getattr(error, "errno", None) == errno.EADDRINUSE and time.monotonic() < give_up_at:
+                time.sleep(0.05)
+                continue
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SystemExit(f"cannot serve on {shown}: {reason[:1].lower()}{reason[1:]}") from None
+
+
+def _held(family: int, address: Any) -> tuple[socket.socket, Any]:
+    """A socket that holds the address, and which that is where the port was 0.
+
+    Raises: OSError.
+    """
+    with socket.socket(family, socket.SOCK_STREAM) as alone:
+        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        alone.bind(address)
+        alone.listen(1)
+        address = alone.getsockname()
+    held = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if not 0 <= port <= 65535:
-            raise OverflowError("ports are numbers from 0 to 65535")
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        with socket.socket(family, socket.SOCK_STREAM) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind(address)
-            alone.listen(1)
-            address = alone.getsockname()
-        held = socket.socket(family, socket.SOCK_STREAM)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(address)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SystemExit(f"cannot serve on {shown}: {reason[:1].lower()}{reason[1:]}") from None
-    return str(address[0]), int(address[1]), held
+    except BaseException:
+        held.close()
+        raise
+    return held, address
 
 
 def _announce(address: str, port: int, ready: Callable[[], object]) -> None:
