@@ -1,6 +1,8 @@
 # make serve   set up and start the API on the embedded store (http://127.0.0.1:8000)
 # make test    set up and run every check: ruff, mypy, import-linter, unit and integration tests
 # make check   the same without the integration tests
+# make bench   measure, beside references and peers, and write bench/RESULTS.md (BENCH="predict pages" for some)
+# make bench-check   measure shortly; fails where a figure has become worse than promised
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +11,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 JOBS ?= 2
 
-.PHONY: help serve test check lint types unit integration clean
+.PHONY: help serve test check lint types unit integration bench bench-check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -68,6 +70,12 @@ integration: $(VENV)/.dev .mongo/.installed
 	test -z "$$missing" || { apt-get update -q && \
 	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
 	$(BIN)/pytest tests/integration -n $(JOBS) --dist loadfile -q
+
+bench: $(VENV)/.dev .mongo/.installed
+	$(BIN)/python -m bench $(BENCH)
+
+bench-check: $(VENV)/.dev .mongo/.installed
+	$(BIN)/python -m bench --check $(BENCH)
 
 clean:
 	rm -rf $(VENV) .mongo .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache
