@@ -34,8 +34,9 @@ INLINE_SCHEMA_BYTES: Final = 16 << 10
 #: So many segments of like size at the end of a frame are merged into one. A frame of n rows then has at most
 #: 7 segments for each power of 8 in n, and a row is written again about once for each.
 FAN_IN: Final = 8
-#: Segments of no more bytes in sum are merged whatever their number: a file takes a block of the disk or two.
-TINY_BYTES: Final = 8 << 10
+#: Segments of no more bytes in sum are merged whatever their number: much of each is its schema, and what is
+#: left of a block of the disk.
+TINY_BYTES: Final = 16 << 10
 
 
 @frozen
