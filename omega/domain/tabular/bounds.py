@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.acero as ac
 import pyarrow.compute as pc
@@ -83,12 +84,25 @@ def _has_bounds(field: pa.Field) -> bool:
 def _extremes(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
     """The lowest and the highest value, or bounds beyond them; null, or NaN, where there is no value."""
     kind = column.type
+    if pa.types.is_floating(kind) and column.null_count == 0 and (whole := _of_floats(column)):
+        return whole
     counted = column.cast(pa.int64()) if pa.types.is_duration(kind) else column
     found = pc.min_max(counted)
     low, high = (pa.repeat(found[part], 1) for part in ("min", "max"))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _cut(low, high)
     return low.cast(kind), high.cast(kind)
+
+
+def _of_floats(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array] | None:
+    """The same of floats without nulls, in a tenth of the time; `None` if one is a NaN, or there is none."""
+    parts = [chunk.to_numpy() for chunk in column.chunks if len(chunk)]
+    # numpy's least of values with a NaN is NaN.
+    low = np.min([np.min(part) for part in parts]) if parts else np.nan
+    if np.isnan(low):
+        return None
+    high = np.max([np.max(part) for part in parts])
+    return pa.array([low], column.type), pa.array([high], column.type)
 
 
 def _cut(low: pa.Array, high: pa.Array) -> tuple[pa.Array, pa.Array]:

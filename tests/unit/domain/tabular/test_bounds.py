@@ -200,6 +200,19 @@ def test_rows_without_a_value_are_no_rows_with_any() -> None:
         assert tabular.may_hold(known, whole.schema, conditions).to_pylist() == expected
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_nan_anywhere_is_a_missing_value(dtype: str) -> None:
+    parts: list[list[Any]] = [[3.0, -1.0], [], [None], [7.0, None], [5.0]]
+    for order in ([0, 1, 4], [0, 3, 4], [2, 0], [0, 2], [2], [1]):
+        table = pa.concat_tables([table_of(parts[n], dtype) for n in order])
+        values = [value for n in order for value in parts[n]]
+        there = [value for value in values if value is not None]
+        known = tabular.bounds(table).to_pylist()[0]
+        assert known["1.missing"] == len(values) - len(there)
+        if there:
+            assert (known["1.low"], known["1.high"]) == (min(there), max(there))
+
+
 def test_bounds_of_a_column_of_another_form_say_nothing() -> None:
     texts, mixed = table_of(["a"], "object"), table_of(["a", 1], "object")
     assert texts.schema.field("x").type == mixed.schema.field("x").type
