@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from attrs import asdict, frozen
 
 from omega.domain import tabular
+from omega.domain.checksums import checksum_in
 from omega.ports.frames import FrameStore, Segment
 from omega.ports.ids import Ids
 
@@ -70,9 +71,14 @@ class SegmentBounds:
     def _as_of(self, stored: Iterable[JSON], schema: pa.Schema) -> pa.Table:
         """Bounds for rows of this schema. What was stored of columns whose form has changed since is lost."""
         wanted, tables = _empty(schema), []
-        for known in self.frames.read([Segment(**part) for part in stored]):
+        for known in self.frames.read([segment_in(part) for part in stored]):
             tables.append(pa.table([_column(known, field) for field in wanted.schema], wanted.schema))
         return pa.concat_tables([wanted, *tables])
+
+
+def segment_in(stored: JSON) -> Segment:
+    """The segment that a record points to."""
+    return Segment(stored["id"], stored["rows"], stored["size_bytes"], checksum_in(stored))
 
 
 def _empty(schema: pa.Schema) -> pa.Table:

@@ -20,7 +20,7 @@ from omega.domain import tabular
 from omega.domain.categories import category_names, packed, unpacked
 from omega.domain.errors import Corrupt
 from omega.domain.payloads import Payload, Payloads
-from omega.domain.segment_bounds import SegmentBounds
+from omega.domain.segment_bounds import SegmentBounds, segment_in
 from omega.ports.frames import FrameStore, Segment, SegmentCorrupt, SegmentNotFound
 from omega.ports.ids import Ids
 from omega.ports.records import StoreFull, StoreUnavailable
@@ -53,10 +53,7 @@ class Segments:
 
     def write(self, table: pa.Table) -> Iterator[Segment]:
         """Store a table as segments, at least one, giving each as it is stored."""
-        for part in cut(table):
-            # To read many small batches takes longer than what is in them.
-            whole = part.combine_chunks() if _is_scattered(part) else part
-            yield self.frames.write(self.ids.new(), table=packed(whole))
+        yield from self.frames.write_all((self.ids.new(), packed(_whole(part))) for part in cut(table))
 
     def read(
         self,
@@ -165,7 +162,7 @@ class Segments:
     def _to_read(
         self, payload: Mapping[str, Any], where: Sequence[tabular.Condition], schema: pa.Schema
     ) -> list[Segment]:
-        segments = [Segment(**segment) for segment in payload["segments"]]
+        segments = [segment_in(segment) for segment in payload["segments"]]
         if not where or len(segments) == 1 or not payload.get("bounds"):
             return segments
         ruled_out = self._bounds.ruled_out(payload["bounds"], schema, where)
@@ -222,10 +219,10 @@ def _mergeable(segments: Sequence[Mapping[str, Any]]) -> int:
     return found if found >= FAN_IN or (found >= 3 and is_most) else max(1, few)
 
 
-def _is_scattered(table: pa.Table) -> bool:
-    """Whether its columns are in many small pieces."""
+def _whole(table: pa.Table) -> pa.Table:
+    """The table in one piece if it is in many small ones: to read those takes longer than what is in them."""
     pieces = max((column.num_chunks for column in table.itercolumns()), default=1)
-    return bool(pieces > 1 + table.num_rows // BATCH_ROWS)
+    return table.combine_chunks() if pieces > 1 + table.num_rows // BATCH_ROWS else table
 
 
 def _is_whole(segments: Sequence[Mapping[str, Any]]) -> bool:
