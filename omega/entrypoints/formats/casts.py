@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from omega.domain.errors import BadInput
-from omega.entrypoints.formats.inference import floats, infer, objects, shown
+from omega.entrypoints.formats.inference import floats, infer, objects, shown, text
 from omega.entrypoints.formats.moments import read_datetimes, read_timedeltas
 
 _NONE: Final = type(None)
@@ -124,7 +124,7 @@ def _masked(values: list[Any], dtype: Any, of: str) -> Any:
 
 def _text(values: list[Any], dtype: Any, of: str) -> Any:
     _only(values, {str, _NONE}, _failing(values, dtype, of), "it is not text")
-    return pd.array(values, dtype=dtype)
+    return text(values, dtype)
 
 
 def _categories(values: list[Any], of: str) -> Any:

@@ -4,12 +4,14 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from omega.domain.errors import BadInput
 
 #: Integers up to here are exact in every float, float16 too.
 _SMALL: Final = 2**11
 _NONE: Final = type(None)
+_TEXT: Final[Any] = pd.StringDtype(storage="pyarrow", na_value=np.nan)
 
 
 def infer(values: list[Any], *, of: str) -> Any:
@@ -29,10 +31,19 @@ def infer(values: list[Any], *, of: str) -> Any:
     if kinds == {float} or kinds == {int, float}:
         return floats(values, of=of) if int in kinds else np.array(values, dtype="f8")
     if kinds == {str}:
-        return pd.array(values, dtype="str")
+        return text(values, _TEXT)
     if kinds == {bool}:
         return pd.array(values, dtype="boolean") if nulls else np.array(values, dtype=bool)
     return objects(values)
+
+
+def text(values: list[Any], dtype: Any) -> Any:
+    """Text and nulls, of which there is nothing else, as an array of this dtype."""
+    if dtype.storage != "pyarrow":
+        return pd.array(values, dtype=dtype)
+    # pandas would look at each value first.
+    of_arrow: Any = pd.arrays.ArrowStringArray
+    return of_arrow(pa.array(values, type=pa.large_string()), dtype=dtype)
 
 
 def objects(values: list[Any]) -> np.ndarray[Any, Any]:
