@@ -123,8 +123,10 @@ def _masked(values: list[Any], dtype: Any, of: str) -> Any:
 
 
 def _text(values: list[Any], dtype: Any, of: str) -> Any:
+    if (texts := text(values, dtype)) is not None:
+        return texts
     _only(values, {str, _NONE}, _failing(values, dtype, of), "it is not text")
-    return text(values, dtype)
+    return pd.array(values, dtype=dtype)
 
 
 def _categories(values: list[Any], of: str) -> Any:

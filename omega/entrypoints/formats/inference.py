@@ -23,6 +23,8 @@ def infer(values: list[Any], *, of: str) -> Any:
 
     Raises: BadInput for an integer among floats that float64 cannot hold.
     """
+    if values and type(values[0]) is str and (texts := text(values, _TEXT)) is not None:
+        return texts
     kinds = set(map(type, values))
     nulls = _NONE in kinds
     kinds.discard(_NONE)
@@ -31,19 +33,25 @@ def infer(values: list[Any], *, of: str) -> Any:
     if kinds == {float} or kinds == {int, float}:
         return floats(values, of=of) if int in kinds else np.array(values, dtype="f8")
     if kinds == {str}:
-        return text(values, _TEXT)
+        return pd.array(values, dtype=_TEXT)
     if kinds == {bool}:
         return pd.array(values, dtype="boolean") if nulls else np.array(values, dtype=bool)
     return objects(values)
 
 
 def text(values: list[Any], dtype: Any) -> Any:
-    """Text and nulls, of which there is nothing else, as an array of this dtype."""
+    """Text and nulls as an array of this dtype; `None` where there is anything else, or the dtype is not
+    Arrow's.
+    """
     if dtype.storage != "pyarrow":
-        return pd.array(values, dtype=dtype)
-    # pandas would look at each value first.
+        return None
+    try:
+        # pandas would look at each value first.
+        texts = pa.array(values, type=pa.large_string())
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return None
     of_arrow: Any = pd.arrays.ArrowStringArray
-    return of_arrow(pa.array(values, type=pa.large_string()), dtype=dtype)
+    return of_arrow(texts, dtype=dtype)
 
 
 def objects(values: list[Any]) -> np.ndarray[Any, Any]:
