@@ -35,7 +35,7 @@ request = function()
   if asked > left then wrk.thread:stop() end
   return wrk.format()
 end
-response = function(status) if status ~= 200 then os.exit(1) end end
+response = function(status) if status ~= 202 then os.exit(1) end end
 """
 
 
