@@ -29,13 +29,12 @@ SCRIPT: Final = """
 wrk.method = "PUT"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = '{"data": [[1.0]], "columns": ["x"]}'
-local left, asked = %d, 0
-request = function()
-  asked = asked + 1
-  if asked > left then wrk.thread:stop() end
-  return wrk.format()
+local left = %d
+response = function(status)
+  if status ~= 202 then os.exit(1) end
+  left = left - 1
+  if left == 0 then wrk.thread:stop() end
 end
-response = function(status) if status ~= 202 then os.exit(1) end end
 """
 
 

@@ -8,18 +8,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-import numpy as np
 from attrs import asdict, evolve, field, frozen
 
 from omega.domain import features
 from omega.domain.access import LIST
 from omega.domain.catalogue import Catalogue, Draft, Head, Raced, Version
 from omega.domain.datasets import DatasetService
-from omega.domain.errors import AlreadyExists, BadInput, Conflict, Corrupt, NotFitted, NotFound, OmegaError
-from omega.domain.features import Features, as_features, features_of
+from omega.domain.errors import AlreadyExists, BadInput, Conflict, Corrupt, NotFound, OmegaError
+from omega.domain.features import Features, Numbers, as_features, features_of
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import DATASET, Reference, check_name
 from omega.domain.payloads import Payload, Payloads
+from omega.domain.questions import Answer, Question
 from omega.domain.seals import check_seal, sealed
 from omega.domain.tasks.runs import NO_RUN, Run
 from omega.ports.cache import Cache
@@ -30,7 +30,6 @@ from omega.ports.models import (
     InvalidSpec,
     ModelCodec,
     ModelExecutor,
-    ModelNotFitted,
     UnsupportedAction,
 )
 from omega.ports.records import StoreFull
@@ -41,19 +40,6 @@ ASK: Final = ("predict", "predict_proba", "predict_log_proba", "transform", "sco
 _ATTEMPTS: Final = 100
 _STEPS: Final = 3
 T = TypeVar("T")
-
-
-@frozen(eq=False)
-class Answer:
-    """What a model answered. `result` is an array of shape (n_samples,) or (n_samples, n_outputs), a list of
-    such for several outputs, or a score.
-
-    `classes` are the labels of the columns of probabilities.
-    """
-
-    metadata: Metadata
-    result: np.ndarray | list[np.ndarray] | float
-    classes: Sequence[Any] | None = None
 
 
 @frozen
@@ -114,11 +100,18 @@ class ModelService:
 
         Raises: NotFound, NotFitted, BadInput naming missing, extra and unfit columns, Corrupt.
         """
+        return self.question(reference, x, y, action=action).put()
+
+    def question(self, reference: Reference, x: Any, y: Any = None, *, action: str = "predict") -> Question:
+        """What `ask` asks the model, without asking it.
+
+        Raises: as `ask`.
+        """
         if action not in ASK:
             raise BadInput(f"unknown action {action!r}: a model can be asked for {', '.join(ASK)}")
         if y is not None and action != "score":
             raise BadInput(f"datay is given, but {action} takes none")
-        return self._allowed(action, reference.name)._ask(reference, x, y, action)
+        return self._allowed(action, reference.name)._question(reference, x, y, action)
 
     def get(self, reference: Reference) -> Any:
         """The model object itself, the caller's own to change.
@@ -152,7 +145,8 @@ class ModelService:
 
     def _allowed(self, action: str, name: str) -> "ModelService":
         """The same, for one action on one model."""
-        return evolve(self, catalogue=self.catalogue.allow(action, name))
+        catalogue = self.catalogue.allow(action, name)
+        return self if catalogue is self.catalogue else evolve(self, catalogue=catalogue)
 
     def _put(self, name: str, model: Any, replace: bool) -> Metadata:
         described = _translated(lambda: self.executor.describe(model))
@@ -207,18 +201,16 @@ class ModelService:
                 return metadata
         raise self._contended(name, None)
 
-    def _ask(self, reference: Reference, x: Any, y: Any, action: str) -> Answer:
+    def _question(self, reference: Reference, x: Any, y: Any, action: str) -> Question:
         version, model = self._opened(reference)
         contract = version.metadata.attributes
+        if isinstance(x, Numbers) and y is None and contract["fitted"] and x.are_in_order(contract):
+            return Question(self.executor, version.metadata, version.tip, model, action, x)
         features_x, features_y = self._features(x, "datax"), None if y is None else self._features(y, "datay")
         features.same_length(features_x, features_y)
         table = features.fitted_order(features_x, contract) if contract["fitted"] else features_x.table
         target = None if features_y is None else features_y.table
-        try:
-            result = _translated(lambda: self.executor.apply(model, action=action, x=table, y=target))
-        except ModelNotFitted as error:
-            raise NotFitted(f"model {reference.name!r} is not fitted: fit it before {action}") from error
-        return Answer(version.metadata, result, contract.get("classes"))
+        return Question(self.executor, version.metadata, version.tip, model, action, table, target)
 
     def _estimator(self, model: Any) -> dict[str, Any]:
         """Class, type, parameters and actions; some models have more or fewer actions once fitted."""

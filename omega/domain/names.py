@@ -50,6 +50,8 @@ ACTION_WORDS: Final = {
 }
 #: In URLs these come before the name of a result, so that no name of a job may begin with them.
 _JOB_PLACES: Final = ("results", "export")
+#: References up to this length are remembered.
+_SHORT_CHARS: Final = 512
 _REFERENCE = re.compile(
     r"(?P<name>[^\[\]@^]*)(?P<before>@[^\[\]@^]*|\^+)?(?:\[(?P<columns>.*)\])?(?P<after>@[^\[\]@^]*|\^+)?",
     re.DOTALL,
@@ -61,7 +63,7 @@ def check_name(name: str, *, resource: str) -> str:
 
     Raises: BadInput, saying which rule the name breaks.
     """
-    _check(name, what=f"{resource} name")
+    _legal(name, f"{resource} name")
     if (last := name.rpartition("/")[2]) in ACTION_WORDS[resource]:
         raise BadInput(f"illegal {resource} name {name!r}: its last part may not be the action word {last!r}")
     return name
@@ -87,13 +89,7 @@ def check_bucket(name: str) -> str:
 
     Raises: BadInput.
     """
-    return _legal_bucket(name)
-
-
-@lru_cache(maxsize=1024)
-def _legal_bucket(name: str) -> str:
-    # Each request has one, and nearly always the same.
-    _check(name, what="bucket name")
+    _legal(name, "bucket name")
     if "/" in name:
         raise BadInput(f"illegal bucket name {name!r}: it may not hold '/'")
     return name
@@ -104,7 +100,7 @@ def check_user(name: str) -> str:
 
     Raises: BadInput.
     """
-    _check(name, what="user name")
+    _legal(name, "user name")
     if "/" in name or not name.isprintable() or name != name.strip():
         raise BadInput(f"illegal user name {name!r}: it may not hold '/', nor blanks at its ends")
     return name
@@ -115,7 +111,9 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", "_"))
 
 
-def _check(name: str, *, what: str) -> None:
+@lru_cache(maxsize=4096)
+def _legal(name: str, what: str) -> None:
+    # Remembered: each request has several, and nearly always the same. What raises is not.
     shown = name if len(name) <= 80 else name[:77] + "..."
 
     def illegal(why: str) -> BadInput:
@@ -158,6 +156,10 @@ class Reference:
 
         Raises: BadInput, for an illegal name too.
         """
+        return _parsed(text, resource) if len(text) <= _SHORT_CHARS else cls._parse(text, resource)
+
+    @classmethod
+    def _parse(cls, text: str, resource: str) -> "Reference":
         match = _REFERENCE.fullmatch(text)
         if match is None or (match["before"] and match["after"]):
             raise BadInput(
@@ -169,6 +171,11 @@ class Reference:
             raise BadInput(f"cannot read {text!r}: a {resource} has no columns to select")
         at = version_number(version[1:]) if version.startswith("@") else None
         return cls(name, at=at, back=version.count("^"), columns=columns)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str, resource: str) -> Reference:
+    return Reference._parse(text, resource)
 
 
 def version_number(text: str) -> int:

@@ -63,7 +63,11 @@ class Omega:
             services = connect(settings, bucket=bucket or settings.bucket)
         self._services = services
         self.bucket = self._services.bucket
-        self.datasets = Datasets(self._services.shelf, DATASET, self._services)
+
+    @cached_property
+    def datasets(self) -> "Datasets":
+        """The datasets of the bucket."""
+        return Datasets(self._services.shelf, DATASET, self._services)
 
     @cached_property
     def models(self) -> "Models":

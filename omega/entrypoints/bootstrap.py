@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
@@ -278,6 +278,14 @@ def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" 
         stores.close()
 
     def within(bucket: str, access: Access = OWNER) -> Services:
+        # They hold nothing but what they were made of, and nearly every request wants the same.
+        return owned(bucket) if access is OWNER else services(bucket, access)
+
+    @lru_cache(maxsize=64)
+    def owned(bucket: str) -> Services:
+        return services(bucket, OWNER)
+
+    def services(bucket: str, access: Access) -> Services:
         def datasets() -> "DatasetService":
             from omega.domain.datasets import DatasetService
 

@@ -10,8 +10,9 @@ from attrs import field, frozen
 from omega.domain.errors import BadInput
 from omega.domain.features import as_features
 from omega.domain.metadata import ALWAYS, Metadata, Precondition
-from omega.domain.models import ASK, FIT, Answer
+from omega.domain.models import ASK, FIT
 from omega.domain.names import DATASET, MODEL, Reference
+from omega.domain.questions import Answer, Question
 from omega.domain.tasks import Policy, Progress, Task, TaskPage, WorkerInfo
 from omega.entrypoints.actions.models import precondition_option
 from omega.entrypoints.bootstrap import Services
@@ -206,7 +207,12 @@ class RuntimeModel:
 
     def ask(self, action: str, x: Any, y: Any = None) -> Answer:
         """Any other action by name, with the classes and the version that answered."""
-        return self._services.models.ask(Reference.parse(self.name, resource=MODEL), x, y, action=action)
+        return self.question(action, x, y).put()
+
+    def question(self, action: str, x: Any, y: Any = None) -> Question:
+        """What `ask` asks, without asking it: it can be put together with others."""
+        reference = Reference.parse(self.name, resource=MODEL)
+        return self._services.models.question(reference, x, y, action=action)
 
     def submit(
         self,

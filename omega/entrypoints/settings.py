@@ -45,6 +45,7 @@ _WORDS: Final = {
     "log_format": ("text", "json"),
     "log_level": ("debug", "info", "warning", "error"),
     "access_log": ("off", "on"),
+    "batching": ("off", "on"),
 }
 _FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"
 #: Lists: in the environment, with commas between.
@@ -65,7 +66,8 @@ class Settings:
     `task_retention_s`; a worker that is not heard of for `task_lease_s` is given up. `access_rules` are those
     of OMEGA_RESTAPI_FILTER, as they were given; `None` where it is not set. The server answers for
     `allowed_hosts`, besides the loopback ones, and lets pages of `allowed_origins` call it. `log_format` is
-    `"text"` or `"json"`, `log_level` the least that is logged; with `access_log` `"on"` every request is. In
+    `"text"` or `"json"`, `log_level` the least that is logged; with `access_log` `"on"` every request is.
+    With `batching` `"on"` a server puts questions to the same model together that come at the same time. In
     `figures_path` the processes of a server share their figures; it is no setting, but the variable that
     prometheus-client knows. `signing_key_file` holds the key that models are signed with; by default it is
     `signing.key` in `home`, and is made where it is missing.
@@ -90,6 +92,7 @@ class Settings:
     log_format: str = "text"
     log_level: str = "warning"
     access_log: str = "off"
+    batching: str = "on"
     figures_path: Path | None = None
     signing_key_file: Path | None = None
 

@@ -158,24 +158,9 @@ class SqliteRecordStore:
             while True:
                 idle.pop().close()
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self) -> "_Borrowed":
         """A connection that no other thread uses meanwhile."""
-        idle = self._idle.setdefault(os.getpid(), deque())
-        with self._driver_errors():
-            try:
-                db = idle.pop()
-            except IndexError:
-                db = self._connect()
-            try:
-                yield db
-            except sqlite3.Error:
-                db.close()
-                raise
-            except BaseException:
-                idle.append(db)
-                raise
-            idle.append(db)
+        return _Borrowed(self._idle.setdefault(os.getpid(), deque()), self)
 
     def _connect(self) -> sqlite3.Connection:
         # mode=rw: a file that has gone is an error, not a reason to start a new one.
@@ -231,17 +216,44 @@ class SqliteRecordStore:
         try:
             yield
         except sqlite3.Error as error:
-            # The low byte is the primary code (https://sqlite.org/rescode.html). Errors of Python have none.
-            code = getattr(error, "sqlite_errorcode", 0)
-            if code in _FULL or code & 0xFF in _FULL:
-                raise StoreFull("no room left for records") from error
-            if code & 0xFF in _BUSY:
-                raise StoreUnavailable(f"the record file was busy for {_BUSY_TIMEOUT_S:.0f} s") from error
-            if code & 0xFF in _DAMAGED:
-                raise StoreUnavailable(
-                    f"the record file {self._path.name!r} is damaged or not a database"
-                ) from error
-            raise StoreUnavailable(f"cannot use the record file: {error}") from error
+            raise _translated(error, self._path.name) from error
+
+
+class _Borrowed:
+    """A connection for the time of a block, with its errors as the port's. (A class: a generator takes longer
+    than to read a record.)
+    """
+
+    def __init__(self, idle: deque[sqlite3.Connection], store: SqliteRecordStore) -> None:
+        self._idle = idle
+        self._store = store
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._db = self._idle.pop()
+        except IndexError:
+            with self._store._driver_errors():
+                self._db = self._store._connect()
+        return self._db
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if not isinstance(error, sqlite3.Error):
+            self._idle.append(self._db)
+            return
+        self._db.close()
+        raise _translated(error, self._store._path.name) from error
+
+
+def _translated(error: sqlite3.Error, name: str) -> StoreFull | StoreUnavailable:
+    # The low byte is the primary code (https://sqlite.org/rescode.html). Errors of Python have none.
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code in _FULL or code & 0xFF in _FULL:
+        return StoreFull("no room left for records")
+    if code & 0xFF in _BUSY:
+        return StoreUnavailable(f"the record file was busy for {_BUSY_TIMEOUT_S:.0f} s")
+    if code & 0xFF in _DAMAGED:
+        return StoreUnavailable(f"the record file {name!r} is damaged or not a database")
+    return StoreUnavailable(f"cannot use the record file: {error}")
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from omega.domain.tabular.forms import ArrowColumn, Form, Plain, Values, merged
 from omega.domain.tabular.schema import Column, index_name
 from omega.domain.tabular.values import dumps, loads
 
+#: So many values are compared at a time.
+_LOOK = 1 << 16
+
 
 def encode_index(index: pd.Index) -> list[tuple[Column, ArrowColumn]]:
     """Each level of the index as a column of its own.
@@ -99,9 +102,14 @@ def restored_range(values: np.ndarray[Any, Any], noted: Any) -> range | None:
     # In this order nothing overflows: the last value is compared as a Python int before an array is made.
     if not step or int(values[-1]) != first + (size - 1) * step or abs(first + size * step) >= 2**62:
         return None
-    if not np.array_equal(values, np.arange(first, first + size * step, step, dtype="i8")):
+    # Without a second array of that length, let alone a mask of it: they may be many.
+    if not all(_follow(values[at : at + _LOOK], step) for at in range(0, size, _LOOK - 1)):
         return None
     return known if first == known.start and size == len(known) else range(first, first + size * step, step)
+
+
+def _follow(values: np.ndarray[Any, Any], step: int) -> bool:
+    return bool((np.diff(values) == step).all())
 
 
 def _decode_level(form: Form, column: pa.ChunkedArray) -> tuple[pd.Index, Values]:

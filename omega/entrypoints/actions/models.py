@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import orjson
 from attrs import frozen
 
-from omega.domain import models
+from omega.domain import questions
 from omega.domain.catalogue import Catalogue
 from omega.domain.errors import BadInput
 from omega.domain.metadata import ALWAYS, Metadata, Precondition
@@ -25,7 +25,7 @@ def fit_answer(metadata: Metadata, inputs: JSONObject) -> dict[str, Any]:
     return _answer(metadata, inputs, "ok")
 
 
-def model_answer(answer: models.Answer, action: str, inputs: JSONObject) -> dict[str, Any]:
+def model_answer(answer: questions.Answer, action: str, inputs: JSONObject) -> dict[str, Any]:
     """The answer of a model that was asked, its result being JSON text (an `orjson.Fragment`)."""
     shown = _answer(answer.metadata, inputs, orjson.Fragment(encode_array(answer.result)))
     if action in _WITH_CLASSES:

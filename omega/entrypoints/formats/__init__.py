@@ -11,6 +11,7 @@ import pyarrow as pa
 from omega.domain.datasets import Reading
 from omega.entrypoints.formats import arrow, delimited, ndjson, parquet
 from omega.entrypoints.formats.errors import NotAcceptable, UnsupportedMediaType
+from omega.entrypoints.formats.json_features import decode_json_features
 from omega.entrypoints.formats.json_read import (
     JSON_FRAME_FIELDS,
     Decoded,
@@ -67,6 +68,7 @@ __all__ = [
     "by_media_type",
     "check_orient",
     "decode",
+    "decode_json_features",
     "decode_json_frame",
     "encode",
     "encode_array",

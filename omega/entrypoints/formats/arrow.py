@@ -1,6 +1,5 @@
 """Frames as Arrow IPC streams; files are read too."""
 
-import io
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -11,9 +10,9 @@ from omega.domain.datasets import Reading
 from omega.domain.errors import BadInput, TooLarge
 from omega.entrypoints.formats.grid import check_columns, check_size
 from omega.entrypoints.formats.inference import shown
-from omega.entrypoints.formats.ipc_messages import checked_messages
+from omega.entrypoints.formats.ipc_messages import checked_stream
 from omega.entrypoints.formats.sizes import check_type, decoded_bytes
-from omega.entrypoints.formats.sources import ARROW_ERRORS, Sink, Source, malformed
+from omega.entrypoints.formats.sources import ARROW_ERRORS, Sink, Source, malformed, whole
 from omega.entrypoints.limits import Limits
 
 _OPTIONS: Final = pa.ipc.IpcReadOptions(use_threads=False)
@@ -28,66 +27,30 @@ def decode(stream: Source, *, limits: Limits) -> pa.Table:
     Raises: BadInput for what is malformed, cut short, or of a type that cannot be kept; TooLarge.
     """
     try:
-        return tabular.adopt(_read(_Messages(stream, limits), limits))
+        return tabular.adopt(_read(checked_stream(whole(stream, limits), limits), limits))
     except (BadInput, TooLarge):
         raise
     except ARROW_ERRORS as error:
         raise malformed("Arrow", error) from error
 
 
-class _Messages(io.RawIOBase):
-    """The checked messages as a file. An error of ours is kept, since Arrow may put another in its place."""
-
-    def __init__(self, source: Source, limits: Limits) -> None:
-        self._messages = checked_messages(source, limits)
-        self._rest = memoryview(b"")
-        self.error: BadInput | TooLarge | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        parts, missing = [], size if size >= 0 else 1 << 62
-        while missing:
-            if not self._rest and not self._advance():
-                break
-            part, self._rest = self._rest[:missing], self._rest[missing:]
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
-
-    def _advance(self) -> bool:
-        try:
-            self._rest = memoryview(next(self._messages, b""))
-        except (BadInput, TooLarge) as error:
-            self.error = error
-            raise
-        return len(self._rest) > 0
-
-
-def _read(messages: _Messages, limits: Limits) -> pa.Table:
+def _read(stream: memoryview, limits: Limits) -> pa.Table:
+    """The table; its columns lie where they came in."""
     batches: list[pa.RecordBatch] = []
     rows = size = 0
-    try:
-        reader = pa.ipc.open_stream(pa.PythonFile(messages, mode="r"), options=_OPTIONS)
-        _check_schema(reader.schema, limits)
-        for batch in reader:
-            batch.validate(full=True)
-            batches.append(batch)
-            rows += batch.num_rows
-            check_size(rows, 1, limits)
-            size += sum(map(decoded_bytes, batch.columns))
-            if size > limits.decoded_bytes:
-                raise TooLarge(
-                    f"the content takes over {limits.decoded_bytes:,} bytes when decoded, the limit "
-                    "(decoded_bytes)"
-                )
-    except ARROW_ERRORS:
-        if messages.error is not None:
-            raise messages.error from None
-        raise
-    # To the end: what comes after the last batch must be the end marker.
-    messages.read()
+    reader = pa.ipc.open_stream(pa.py_buffer(stream), options=_OPTIONS)
+    _check_schema(reader.schema, limits)
+    for batch in reader:
+        batch.validate(full=True)
+        batches.append(batch)
+        rows += batch.num_rows
+        check_size(rows, 1, limits)
+        size += sum(map(decoded_bytes, batch.columns))
+        if size > limits.decoded_bytes:
+            raise TooLarge(
+                f"the content takes over {limits.decoded_bytes:,} bytes when decoded, the limit "
+                "(decoded_bytes)"
+            )
     return pa.Table.from_batches(batches, schema=reader.schema)
 
 

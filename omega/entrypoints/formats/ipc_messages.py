@@ -6,13 +6,11 @@ sizes that compressed buffers claim to have.
 """
 
 import struct
-from collections.abc import Iterator
 from typing import Final
 
 from attrs import frozen
 
 from omega.domain.errors import BadInput, TooLarge
-from omega.entrypoints.formats.sources import Source, read_exactly
 from omega.entrypoints.limits import Limits
 
 _CONTINUATION: Final = b"\xff\xff\xff\xff"
@@ -22,34 +20,33 @@ _MAX_METADATA_BYTES: Final = 64 << 20
 _SCHEMA, _DICTIONARY, _RECORDS = 1, 2, 3
 
 
-def checked_messages(source: Source, limits: Limits) -> Iterator[bytes]:
-    """The messages of an IPC stream, or of the stream within an IPC file, each whole; the end-of-stream
-    marker last.
+def checked_stream(content: memoryview, limits: Limits) -> memoryview:
+    """The IPC stream that `content` is, or that is within it where it is an IPC file; with its end-of-stream
+    marker.
 
     Raises: BadInput for a stream that is malformed, cut short, or has no end marker; TooLarge where
     decompressed buffers would be over the limit of decoded bytes.
     """
-    start = read_exactly(source, 8)
-    file = start == _FILE_MAGIC
-    prefix = read_exactly(source, 8) if file else start
+    file = bytes(content[:8]) == _FILE_MAGIC
+    start = at = len(_FILE_MAGIC) if file else 0
     decoded = 0
-    while prefix != _END:
+    while (prefix := bytes(content[at : at + 8])) != _END:
         if prefix[:4] != _CONTINUATION or len(prefix) < 8:
             raise _cut_short(prefix)
-        metadata = _metadata(source, struct.unpack_from("<i", prefix, 4)[0])
+        metadata = _metadata(content[at + 8 :], struct.unpack_from("<i", prefix, 4)[0])
         header = _header(metadata)
-        body = _body(source, header.body_bytes, limits)
+        at += 8 + len(metadata)
+        body = _body(content[at:], header.body_bytes, limits)
+        at += len(body)
         decoded += _claimed(metadata, header, body)
         if decoded > limits.decoded_bytes:
             raise TooLarge(
                 f"the content takes over {limits.decoded_bytes:,} bytes when decoded, the limit "
                 "(decoded_bytes)"
             )
-        yield b"".join((prefix, metadata, body))
-        prefix = read_exactly(source, 8)
-    if not file and source.read(1):
+    if not file and len(content) > at + 8:
         raise BadInput("this is not a valid Arrow stream: there are bytes after its end")
-    yield _END
+    return content[start : at + 8]
 
 
 def _cut_short(prefix: bytes) -> BadInput:
@@ -58,24 +55,22 @@ def _cut_short(prefix: bytes) -> BadInput:
     return BadInput("this is not a valid Arrow stream: a message does not start with its marker")
 
 
-def _metadata(source: Source, size: int) -> bytes:
+def _metadata(rest: memoryview, size: int) -> bytes:
     if not 16 <= size <= _MAX_METADATA_BYTES:
         raise BadInput(f"this is not a valid Arrow stream: a message claims {size:,} bytes of metadata")
-    metadata = read_exactly(source, size)
-    if len(metadata) < size:
+    if len(rest) < size:
         raise _cut_short(b"")
-    return metadata
+    return bytes(rest[:size])
 
 
-def _body(source: Source, size: int, limits: Limits) -> bytes:
+def _body(rest: memoryview, size: int, limits: Limits) -> memoryview:
     if size > limits.body_bytes:
         raise TooLarge(
             f"a message claims a body of {size:,} bytes, the limit is {limits.body_bytes:,} (body_bytes)"
         )
-    body = read_exactly(source, size)
-    if len(body) < size:
+    if len(rest) < size:
         raise _cut_short(b"")
-    return body
+    return rest[:size]
 
 
 @frozen
@@ -105,7 +100,7 @@ class _Table:
         return None if at is None else at + _number("<I", self.data, at)
 
 
-def _number(form: str, data: bytes, position: int) -> int:
+def _number(form: str, data: bytes | memoryview, position: int) -> int:
     if not 0 <= position <= len(data) - struct.calcsize(form):
         raise BadInput("this is not a valid Arrow stream: the metadata of a message is malformed")
     found: int = struct.unpack_from(form, data, position)[0]
@@ -125,7 +120,7 @@ def _header(metadata: bytes) -> _Header:
     return _Header(found, position, size)
 
 
-def _claimed(metadata: bytes, header: _Header, body: bytes) -> int:
+def _claimed(metadata: bytes, header: _Header, body: memoryview) -> int:
     """How many bytes the buffers of a message take once they are decompressed."""
     if header.kind == _SCHEMA:
         return len(metadata)
@@ -143,7 +138,7 @@ def _claimed(metadata: bytes, header: _Header, body: bytes) -> int:
     return sum(_decompressed(metadata, buffers + 4 + 16 * place, body) for place in range(count))
 
 
-def _decompressed(metadata: bytes, position: int, body: bytes) -> int:
+def _decompressed(metadata: bytes, position: int, body: memoryview) -> int:
     """The size that a compressed buffer claims in its first 8 bytes (-1: it is not compressed)."""
     offset, length = _number("<q", metadata, position), _number("<q", metadata, position + 8)
     if length == 0:

@@ -1,11 +1,16 @@
 """Where formats read bytes from, and where Arrow writes them to."""
 
+import io
+import mmap
+import os
+import stat
 from collections.abc import Iterator
 from typing import Final, Protocol
 
 import pyarrow as pa
 
-from omega.domain.errors import BadInput
+from omega.domain.errors import BadInput, TooLarge
+from omega.entrypoints.limits import Limits
 
 #: What pyarrow raises for content that is not as its format says. OSError covers what its readers call I/O
 #: errors.
@@ -20,6 +25,9 @@ ARROW_ERRORS: Final = (
     MemoryError,
     NotImplementedError,
 )
+
+
+_CHUNK_BYTES: Final = 1 << 20
 
 
 class Source(Protocol):
@@ -51,13 +59,29 @@ class Sink:
         yield from pieces
 
 
-def read_exactly(source: Source, size: int) -> bytes:
-    """As many bytes, fewer only where the source ends."""
-    parts = []
-    while size and (part := source.read(size)):
-        parts.append(part)
-        size -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def whole(source: Source, limits: Limits) -> memoryview:
+    """All that is left of `source`, copied only where it must be.
+
+    Raises: TooLarge.
+    """
+    if isinstance(source, io.BytesIO):
+        return source.getbuffer()[source.tell() :]
+    if isinstance(source, io.BufferedRandom) and (size := _private_size(source.fileno())):
+        return memoryview(mmap.mmap(source.fileno(), size, access=mmap.ACCESS_READ))[source.tell() :]
+    content = io.BytesIO()
+    while chunk := source.read(_CHUNK_BYTES):
+        content.write(chunk)
+        if content.tell() > limits.body_bytes:
+            raise TooLarge(f"the content is over {limits.body_bytes:,} bytes, the limit (body_bytes)")
+    return content.getbuffer()
+
+
+def _private_size(file: int) -> int:
+    """The size of a file without a name. (One with a name could be cut by others while it is mapped, and its
+    reader would be killed.)
+    """
+    about = os.fstat(file)
+    return about.st_size if stat.S_ISREG(about.st_mode) and about.st_nlink == 0 else 0
 
 
 def malformed(what: str, error: BaseException) -> BadInput:

@@ -20,7 +20,17 @@ from omega.entrypoints.http.errors import HttpError, RequestTimeout, answer_erro
 from omega.entrypoints.http.exchange import ROUTE, Exchange, Observer
 from omega.entrypoints.http.headers import REQUEST_ID, completed, request_id
 from omega.entrypoints.http.threads import Threads
-from omega.entrypoints.http.wsgi_call import CAN_WAIT, WAIT, WAITED, WSGI, Call, Environ, Part, Waiting
+from omega.entrypoints.http.wsgi_call import (
+    CAN_JOIN,
+    CAN_WAIT,
+    WAIT,
+    WAITED,
+    WSGI,
+    Call,
+    Environ,
+    Part,
+    Waiting,
+)
 from omega.ports.records import StoreFull, StoreUnavailable
 
 Message = MutableMapping[str, Any]
@@ -97,14 +107,13 @@ class WSGIBridge:
         environ = environ_of(scope)
         environ[REQUEST_ID] = request_id(environ)
         spool, exchange = _Spool(), Exchange.begun(environ)
-        send = exchange.counting(send)
         try:
             try:
                 _check_host(scope)
                 if self._wants_body(environ):
                     await self._receive_body(environ, spool, receive)
             except (HttpError, BadInput, StoreFull, StoreUnavailable) as error:
-                await _send_error(environ, error, send)
+                await _send_error(environ, exchange, error, send)
             else:
                 await self._answer(environ, exchange, receive, send)
         finally:
@@ -130,7 +139,9 @@ class WSGIBridge:
                         raise HttpError("the request body was cut short", headers=_CLOSE)
                     more = message.get("more_body", False)
                     self._keep(spool, message.get("body", b""))
-                    limit.reschedule(started + patience.body_grace_s + spool.size / patience.body_bytes_per_s)
+                    if more:
+                        earned_s = spool.size / patience.body_bytes_per_s
+                        limit.reschedule(started + patience.body_grace_s + earned_s)
         except TimeoutError:
             raise RequestTimeout(
                 f"the request body came too slowly: {spool.size:,} bytes in {clock() - started:.0f} seconds",
@@ -153,8 +164,7 @@ class WSGIBridge:
             self._spooled += spool.size - before
 
     async def _answer(self, environ: Environ, exchange: Exchange, receive: Receive, send: Send) -> None:
-        # The application may write into its environment, and may be called once more.
-        call = Call(self._app, dict(environ))
+        call = Call(self._app, environ)
         try:
             try:
                 part = await self._threads.run(call.start)
@@ -165,13 +175,13 @@ class WSGIBridge:
                     call = Call(self._app, environ | {WAITED: waiting})
                     part = await self._threads.run(call.start)
             except Exception as error:  # noqa: BLE001  logged, and answered with 500: nothing has been sent yet
-                await _send_error(environ, error, send)
+                await _send_error(environ, exchange, error, send)
                 return
-            await send({"type": "http.response.start", "status": call.status, "headers": call.headers})
+            await exchange.send(call.status, call.headers, send)
             if part.last:
-                await send({"type": "http.response.body", "body": part.data})
+                await exchange.send_body(part.data, send)
             else:
-                await self._stream(call, part, receive, send)
+                await self._stream(call, part, exchange, receive, send)
         finally:
             exchange.route = call.environ.get(ROUTE, "")
             if call.needs_close:
@@ -190,25 +200,34 @@ class WSGIBridge:
         finally:
             gone.cancel()
 
-    async def _stream(self, call: Call, part: Part, receive: Receive, send: Send) -> None:
-        """Send part after part. What is raised here ends the connection without the mark of a whole one."""
+    async def _stream(self, call: Call, part: Part, exchange: Exchange, receive: Receive, send: Send) -> None:
+        """Send part after part, and have the next one made meanwhile. What is raised here ends the connection
+        without the mark of a whole one.
+        """
         gone = asyncio.ensure_future(_disconnected(receive))
+        ahead: asyncio.Future[Part] | None = None
         try:
             while not gone.done():
+                if not (part.last or part.pause_s):
+                    ahead = asyncio.ensure_future(self._threads.run(call.next_part))
                 if part.data or part.last:
                     async with asyncio.timeout(self._patience.stall_s):
-                        message = {"type": "http.response.body", "body": part.data}
-                        await send(message | {"more_body": not part.last})
+                        await exchange.send_body(part.data, send, more=not part.last)
                 if part.last:
                     return
                 if part.pause_s:
                     await asyncio.wait([gone], timeout=part.pause_s)
-                part = await self._threads.run(call.next_part)
+                part = await (ahead or self._threads.run(call.next_part))
+                ahead = None
         except Exception:
             _log.exception("an answer was broken off after it had begun")
             raise
         finally:
             gone.cancel()
+            if ahead is not None:
+                # Whoever closes the answer must find nobody at it.
+                await asyncio.wait([ahead])
+                ahead.exception()
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -216,13 +235,13 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _send_error(environ: Environ, error: Exception, send: Send) -> None:
+async def _send_error(environ: Environ, exchange: Exchange, error: Exception, send: Send) -> None:
     id_ = environ[REQUEST_ID]
     answer = answer_error(error, request_id=id_)
     whole = completed(answer.headers, request_id=id_)
     headers = [(name.lower().encode(), value.encode()) for name, value in whole]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    await exchange.send(answer.status, headers, send)
+    await exchange.send_body(answer.body, send)
 
 
 def _check_host(scope: Message) -> None:
@@ -259,6 +278,7 @@ def environ_of(scope: Message) -> Environ:
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
         CAN_WAIT: True,
+        CAN_JOIN: True,
     }
     for name, value in scope["headers"]:
         if b"_" in name:

@@ -52,4 +52,5 @@ def described(settings: Settings) -> dict[str, Any]:
         "log_format": settings.log_format,
         "log_level": settings.log_level,
         "access_log": settings.access_log,
+        "batching": settings.batching,
     }

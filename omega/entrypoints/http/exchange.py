@@ -46,15 +46,15 @@ class Exchange:
         """How long ago it began."""
         return time.perf_counter() - self.began
 
-    def counting(self, send: Send) -> Send:
-        """`send`, with note taken of what is sent."""
+    async def send(self, status: int, headers: list[tuple[bytes, bytes]], send: Send) -> None:
+        """Send status and headers, and take note of them."""
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        self.status = status
 
-        async def noted(message: MutableMapping[str, Any]) -> None:
-            await send(message)
-            self.status = message.get("status", self.status)
-            self.sent_bytes += len(message.get("body", b""))
-
-        return noted
+    async def send_body(self, body: bytes, send: Send, *, more: bool = False) -> None:
+        """Send a part of the body, and take note of its length."""
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+        self.sent_bytes += len(body)
 
 
 Observer = Callable[[Exchange], object]

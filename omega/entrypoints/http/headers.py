@@ -1,7 +1,7 @@
 """What is said with every answer, and the id by which a request is known."""
 
 import re
-import uuid
+import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -23,17 +23,19 @@ _ALWAYS: Final[Headers] = (
     ("Cache-Control", "private, no-cache"),
 )
 
+_BY_NAME: Final = {name.lower(): (name, value) for name, value in _ALWAYS}
+
 
 def completed(headers: Iterable[tuple[str, str]], *, request_id: str, more: Headers = ()) -> Headers:
     """The headers of an answer with `more` and those that every answer has. Where the answer has one of its
     own, that holds, but for `Vary`, which is a list.
     """
-    found = {name.lower(): (name, value) for name, value in (("X-Request-ID", request_id), *_ALWAYS)}
     own = tuple(headers)
+    found = {"x-request-id": ("X-Request-ID", request_id), **_BY_NAME}
     found |= {name.lower(): (name, value) for name, value in more}
-    vary = [value for name, value in (*own, *more) if name.lower() == "vary"]
     for name, _ in own:
         found.pop(name.lower(), None)
+    vary = [value for name, value in (*own, *more) if name.lower() == "vary"] if more else ()
     if len(vary) < 2:
         return (*own, *found.values())
     return (*(h for h in own if h[0].lower() != "vary"), ("Vary", ", ".join(vary)), *found.values())
@@ -42,4 +44,4 @@ def completed(headers: Iterable[tuple[str, str]], *, request_id: str, more: Head
 def request_id(environ: Mapping[str, Any]) -> str:
     """The client's `X-Request-ID` where it is 1 to 64 of `A-Za-z0-9._-`, else a fresh one."""
     given = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _LEGAL_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _LEGAL_REQUEST_ID.fullmatch(given) else secrets.token_hex(16)

@@ -1,8 +1,9 @@
 """The resource `model`."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
+import orjson
 from attrs import frozen
 
 from omega.domain.errors import BadInput, Forbidden, NotFound
@@ -10,6 +11,7 @@ from omega.domain.features import Features, as_features
 from omega.domain.metadata import Metadata
 from omega.domain.models import ASK, FIT
 from omega.domain.names import MODEL
+from omega.domain.questions import Answer, Question
 from omega.entrypoints import formats
 from omega.entrypoints.actions.models import model_answer
 from omega.entrypoints.api import Models, Omega
@@ -18,6 +20,7 @@ from omega.entrypoints.http.bodies import parse_json_object
 from omega.entrypoints.http.documented import models as documented
 from omega.entrypoints.http.errors import MethodNotAllowed
 from omega.entrypoints.http.routing import Handler, Request, Response, Route
+from omega.entrypoints.http.wsgi_call import CAN_JOIN, JOIN
 from omega.entrypoints.limits import Limits
 from omega.entrypoints.runtime import RuntimeModel, RuntimeTask
 from omega.entrypoints.uris import resource_uri, stamp
@@ -25,7 +28,27 @@ from omega.entrypoints.uris import resource_uri, stamp
 _DATA: Final = frozenset({"datax", "datay"}) | calls.QUERY
 _CREATE_FIELDS: Final = frozenset({"name", "pipeline", "replace"})
 _INLINE_FIELDS: Final = formats.JSON_FRAME_FIELDS | _DATA
+_JSON: Final = ("Content-Type", "application/json")
 _STATUS: Final = {"GET": 200, "HEAD": 200, "PUT": 202, "POST": 201}
+
+
+@frozen(eq=False)
+class _Joining:
+    """A question that can be put together with those of other requests; see `wsgi_call.Joining`."""
+
+    question: Question
+    inputs: Mapping[str, Any]
+
+    @property
+    def key(self) -> Hashable | None:
+        return self.question.key
+
+    def body(self, answer: Answer) -> bytes:
+        return orjson.dumps(model_answer(answer, self.question.action, self.inputs))
+
+    def bodies(self, joinings: Sequence["_Joining"]) -> list[bytes]:
+        answers = self.question.put_all([joining.question for joining in joinings])
+        return [joining.body(answer) for joining, answer in zip(joinings, answers, strict=True)]
 
 
 @frozen
@@ -175,27 +198,37 @@ class ModelResource:
         if calls.is_async(request):
             return calls.carried_out(request, submit)
         calls.refuse_timeout(request)
-        x, y = self._data(request, self._body(request, _INLINE_FIELDS))
+        x, y = self._data(request, self._body(request, _INLINE_FIELDS), kept=False)
         if not use_datay and isinstance(y, str):
             fields.asked(request, self.omega).datasets.metadata(y)
-        answer = self._model(request).ask(action, x, y if use_datay else None)
-        return Response(_STATUS[request.method], model_answer(answer, action, {"datax": x, "datay": y}))
+        question = self._model(request).question(action, x, y if use_datay else None)
+        joining = _Joining(question, {"datax": x, "datay": y})
+        if self._can_join(request, joining):
+            request.environ[JOIN] = joining
+            return Response(_STATUS[request.method], headers=(_JSON,))
+        return Response(_STATUS[request.method], joining.body(question.put()), (_JSON,))
 
-    def _data(self, request: Request, body: Mapping[str, Any]) -> tuple[Any, Any]:
-        """`datax` and `datay`: names of datasets from the query, or data from the body."""
+    def _can_join(self, request: Request, joining: "_Joining") -> bool:
+        can = self.omega.settings.batching == "on" and request.environ.get(CAN_JOIN)
+        return bool(can) and request.method != "HEAD" and joining.key is not None
+
+    def _data(self, request: Request, body: Mapping[str, Any], *, kept: bool = True) -> tuple[Any, Any]:
+        """`datax` and `datay`: names of datasets from the query, or data from the body, in a form that can be
+        `kept` or only in one that a model can be asked about.
+        """
         frame = {name: value for name, value in body.items() if name in formats.JSON_FRAME_FIELDS}
         if frame and "datax" in body:
             raise BadInput("the body has both 'data' and 'datax': give one of them")
         if frame and "data" not in frame:
             raise BadInput(f"the body has {' and '.join(map(repr, sorted(frame)))}, but no 'data'")
-        x = self._one(request, "datax", frame or body.get("datax"))
+        x = self._one(request, "datax", frame or body.get("datax"), kept)
         if x is None:
             raise BadInput(
                 'datax is missing: give a dataset (?datax=NAME) or data in the body ({"data": ...})'
             )
-        return x, self._one(request, "datay", body.get("datay"))
+        return x, self._one(request, "datay", body.get("datay"), kept)
 
-    def _one(self, request: Request, which: str, inline: Any) -> Any:
+    def _one(self, request: Request, which: str, inline: Any, kept: bool) -> Any:
         named = request.query.get(which)
         if inline is None:
             return named
@@ -205,6 +238,8 @@ class ModelResource:
             return inline
         body = inline if isinstance(inline, dict) and "data" in inline else {"data": inline}
         fields.known_fields(body, formats.JSON_FRAME_FIELDS)
+        if not kept:
+            return formats.decode_json_features(body, source=which, limits=self.limits)
         decoded = formats.decode_json_frame(body, limits=self.limits)
         features = as_features(decoded.table, source=which)
         return Features(features.table, which, named=decoded.named)

@@ -10,7 +10,7 @@ whatever the method.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, BinaryIO, Final, cast
 
 import bottle
@@ -52,7 +52,6 @@ class Request:
     uri: str
     path: Mapping[str, str]
     pairs: tuple[tuple[str, str], ...]
-    headers: Mapping[str, str] = field(repr=False)
     request_id: str
     environ: dict[str, Any] = field(repr=False)
     limits: Limits = field(repr=False)
@@ -63,13 +62,21 @@ class Request:
     def _mapping(self) -> Mapping[str, str]:
         return dict(self.pairs)
 
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, by their names in lower case."""
+        environ = self.environ
+        found = {key[5:]: value for key, value in environ.items() if key.startswith("HTTP_")}
+        found |= {key: environ[key] for key in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(key)}
+        return {key.lower().replace("_", "-"): value for key, value in found.items()}
+
     @property
     def bucket(self) -> str:
         """The bucket that the request is for: the one that it names, else the one of the caller's key.
 
         Raises: BadInput when its name is not UTF-8.
         """
-        named = self.headers.get("bucket")
+        named: str | None = self.environ.get("HTTP_BUCKET")
         if named is None:
             return self.caller.bucket or DEFAULT_BUCKET
         try:
@@ -272,14 +279,11 @@ def _check_rights(route: Route, request: Request) -> None:
 def _request(
     environ: dict[str, Any], route: Route, path: Mapping[str, str], limits: Limits, caller: Caller
 ) -> Request:
-    headers = {key[5:]: value for key, value in environ.items() if key.startswith("HTTP_")}
-    headers |= {key: environ[key] for key in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(key)}
     return Request(
         method=environ["REQUEST_METHOD"],
         uri=environ["PATH_INFO"],
         path=path,
         pairs=parse_query(environ.get("QUERY_STRING", ""), allowed=route.query, filters=route.filters),
-        headers={key.lower().replace("_", "-"): value for key, value in headers.items()},
         request_id=environ[REQUEST_ID],
         environ=environ,
         limits=limits,

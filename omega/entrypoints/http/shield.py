@@ -37,6 +37,7 @@ _REQUEST_HEADERS: Final = (
 )
 _ANSWER_HEADERS: Final = "Content-Disposition, ETag, Location, Retry-After, X-Request-ID"
 _PREFLIGHT_S: Final = 600
+_REMEMBERED: Final = 256
 
 
 class WrongHost(HttpError):
@@ -69,6 +70,8 @@ class Shield:
     origins: frozenset[str] = frozenset()
     _networks: tuple[IPv4Network | IPv6Network, ...] = field(init=False, repr=False)
     _names: frozenset[str] = field(init=False, repr=False)
+    #: Hosts that were asked for and are ours, as they were written.
+    _known: set[str] = field(init=False, repr=False, eq=False, factory=set)
 
     @_networks.default
     def _of_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -132,8 +135,13 @@ class Shield:
         # HTTP/1.0 has none, and no browser leaves it out.
         if given is None or ANY in self._names:
             return
+        if given in self._known:
+            return
         host = host_of(given)
-        if host is None or not (host in self._names or self._is_in_network(host)):
+        if host is not None and (host in self._names or self._is_in_network(host)):
+            if len(self._known) < _REMEMBERED:
+                self._known.add(given)
+        else:
             raise WrongHost(
                 f"this server does not answer for the host {given[:80]!r}: it is not among those allowed "
                 "(OMEGA_ALLOWED_HOSTS)"

@@ -102,6 +102,7 @@ CALLS: dict[str, dict[str, Callable[[Any], Any]]] = {
         "put": lambda it: it.put("m", object()),
         "fit": lambda it: it.fit("m", [[1.0]]),
         "ask": lambda it: it.ask(REF["m"], [[1.0]]),
+        "question": lambda it: it.question(REF["m"], [[1.0]]),
         "get": lambda it: it.get(REF["m"]),
         "metadata": lambda it: it.metadata(REF["m"]),
         "list": lambda it: it.list(),

@@ -34,6 +34,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "log_format": {"enum": ["text", "json"]},
             "log_level": {"enum": ["debug", "info", "warning", "error"]},
             "access_log": {"enum": ["off", "on"]},
+            "batching": {"enum": ["off", "on"]},
         }
     )
 }
@@ -47,6 +48,7 @@ _CONFIG: Final[Mapping[str, Any]] = {
     "log_format": "text",
     "log_level": "warning",
     "access_log": "off",
+    "batching": "on",
 }
 _STATE: Final[Mapping[str, Any]] = {"status": "ready", "store": "ok", "queue": "ok"}
 
