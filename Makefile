@@ -71,11 +71,22 @@ integration: $(VENV)/.dev .mongo/.installed
 	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
 	$(BIN)/pytest tests/integration -n $(JOBS) --dist loadfile -q
 
-bench: $(VENV)/.dev .mongo/.installed
+# Other servers of models, each in an environment of its own; load comes from wrk, a Debian package.
+.peers/.installed: bench/peers/requirements.txt
+	@command -v wrk >/dev/null || { apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends wrk; }
+	@while read -r name packages; do \
+	  $(PYTHON) -m venv .peers/$$name && \
+	  .peers/$$name/bin/python -m pip install --quiet --disable-pip-version-check $$packages || \
+	  { echo "$$name cannot be installed here, and is left out"; rm -rf .peers/$$name; }; \
+	done < $<
+	@touch $@
+
+bench: $(VENV)/.dev .mongo/.installed .peers/.installed
 	$(BIN)/python -m bench $(BENCH)
 
-bench-check: $(VENV)/.dev .mongo/.installed
+bench-check: $(VENV)/.dev .mongo/.installed .peers/.installed
 	$(BIN)/python -m bench --check $(BENCH)
 
 clean:
-	rm -rf $(VENV) .mongo .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache
+	rm -rf $(VENV) .mongo .peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache

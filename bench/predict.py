@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench import plot
 from bench.load import Load, load
 from bench.measuring import AT_LEAST, AT_MOST, Finding, Series
 from bench.peers.model import fitted
@@ -46,7 +47,8 @@ def findings(*, quick: bool) -> Iterator[Finding]:
         # The first round warms up.
         yield from judged({name: found[1:] for name, found in loads.items()}, in_process[1:])
         if not quick:
-            write_curve(omega, rows, peers, Path(__file__).with_name("connections.json"))
+            write_curve(omega, rows, peers, plot.CURVE)
+            plot.draw()
 
 
 def filled(omega: Server) -> tuple[Any, np.ndarray]:

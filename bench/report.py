@@ -13,6 +13,9 @@ import psutil
 from bench.measuring import Finding
 
 _HERE: Final = Path(__file__).parent
+_README: Final = _HERE.parent / "README.md"
+_BEGIN: Final = "<!-- made by make bench -->"
+_END: Final = "<!-- end -->"
 _KEPT: Final = _HERE / "results.json"
 _SHOWN: Final = _HERE / "RESULTS.md"
 #: What the figures depend on most.
@@ -34,7 +37,22 @@ def keep(name: str, findings: Iterable[Finding]) -> None:
     kept: dict[str, Any] = json.loads(_KEPT.read_text()) if _KEPT.exists() else {}
     kept[name] = {**_circumstances(), "findings": [finding.as_json() for finding in findings]}
     _KEPT.write_text(json.dumps(kept, indent=1) + "\n")
-    _SHOWN.write_text(_page(kept))
+    _SHOWN.write_text(page(kept))
+    before, _, rest = _README.read_text().partition(_BEGIN)
+    _README.write_text(f"{before}{_BEGIN}\n{table(kept)}{_END}{rest.partition(_END)[2]}")
+
+
+def table(kept: Mapping[str, Any]) -> str:
+    """The short table for the README."""
+    lines = ["| | seen | promised | |", "|---|---|---|---|"]
+    for part in kept.values():
+        for found in map(Finding.from_json, part["findings"]):
+            against = f" ({found.against})" if found.against else ""
+            lines.append(
+                f"| {found.what}{against} | {_figure(found)} | {found.bound} {found.target:g} "
+                f"| {'met' if found.is_met else 'missed'} |"
+            )
+    return "\n".join(lines) + "\n"
 
 
 def _circumstances() -> dict[str, Any]:
@@ -47,7 +65,8 @@ def _circumstances() -> dict[str, Any]:
     }
 
 
-def _page(kept: Mapping[str, Any]) -> str:
+def page(kept: Mapping[str, Any]) -> str:
+    """The page of results, with ranges, circumstances and, of what is missed, reasons."""
     lines = [
         "# Results of the benchmarks",
         "",
@@ -72,9 +91,13 @@ def _page(kept: Mapping[str, Any]) -> str:
 
 
 def _row(found: Finding) -> str:
-    figure = f"{found.figure:,.0f}" if found.figure >= 1000 else f"{found.figure:.3g}"
     reference = "" if found.reference is None else f"{found.reference} {found.against}"
     return (
-        f"| {found.point} | {found.what} | **{figure} {found.unit}** | {found.bound} {found.target:g} "
+        f"| {found.point} | {found.what} | **{_figure(found)}** | {found.bound} {found.target:g} "
         f"| {'met' if found.is_met else 'missed'} | {found.ours} | {reference} |"
     )
+
+
+def _figure(found: Finding) -> str:
+    figure = f"{found.figure:,.0f}" if found.figure >= 1000 else f"{found.figure:.3g}"
+    return f"{figure} {found.unit}"

@@ -1,8 +1,7 @@
-"""2b: 1,000,000 x 10 as Arrow over HTTP, beside the same file written with fsync and read in process.
+"""2b: a frame of 1,000,000 x 10 as Arrow over HTTP, beside the same file in process, synced and read.
 
 The client is a bare socket, which takes what comes and does nothing with it; what bytes of that length take
-over the loopback alone is shown too. Memory is the most that the server process ever had, over what it had
-before.
+over the loopback alone is shown too. Memory is the most that the server process has, over what it had before.
 """
 
 import os

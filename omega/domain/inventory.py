@@ -15,9 +15,9 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from omega.domain.catalogue import Head, head_of, version_key
+from omega.domain.checksums import Place, is_pointer
 from omega.domain.job_runs import RESULTS
 from omega.domain.names import NOTEBOOK_SUFFIX
-from omega.domain.payloads import Payload
 from omega.domain.pointers import payloads_in
 from omega.domain.tasks.task import FINAL
 from omega.ports.records import Record, RecordNotFound, RecordScan, WalkableRecordStore
@@ -57,9 +57,9 @@ class Entry:
 
     record: Record
     owner: Owner
-    payloads: tuple[Payload, ...] = ()
+    payloads: tuple[Place, ...] = ()
     head: Head | None = None
-    fresh: tuple[Payload, ...] = ()
+    fresh: tuple[Place, ...] = ()
 
 
 @frozen
@@ -85,7 +85,7 @@ class Inventory:
                 yield _entry(record)
         yield from self._others()
 
-    def counts(self, entry: Entry, payload: Payload) -> bool:
+    def counts(self, entry: Entry, payload: Place) -> bool:
         """Whether the entry's record still is there, and points to this payload."""
         try:
             if entry.head is not None and not self._leads(entry.head):
@@ -100,7 +100,7 @@ class Inventory:
         if isinstance(entry, Flaw):
             yield entry
             return
-        head, tip, seen = head_of(record), str(record.value["tip"]), set[Payload]()
+        head, tip, seen = head_of(record), str(record.value["tip"]), set[Place]()
         for number in range(head.version, 0, -1):
             owner = evolve(entry.owner, version=number)
             version = self._version(head.uid, number, tip)
@@ -162,7 +162,7 @@ def pointers(value: Any) -> Iterator[Mapping[str, Any]]:
     points to need not know all kinds of records.
     """
     if isinstance(value, Mapping):
-        if {"id", "size_bytes", "sha256"} <= value.keys():
+        if is_pointer(value):
             yield value
         for part in value.values():
             yield from pointers(part)
@@ -197,7 +197,7 @@ def _entry(record: Record, owner: Owner | None = None, head: Head | None = None)
         return Flaw(owner, "its record is not one of omega's: parts of it are missing or changed")
 
 
-def _payloads(record: Record) -> Iterator[Payload]:
+def _payloads(record: Record) -> Iterator[Place]:
     """The payloads that must be there for a record, each once."""
     shelf, value = record.key.partition("/")[0], record.value
     found: list[Mapping[str, Any]] = []
@@ -213,4 +213,4 @@ def _payloads(record: Record) -> Iterator[Payload]:
             found += [part for given in inputs for part in payloads_in(given)]
     elif shelf not in _WITHOUT_PAYLOADS:
         found = list(pointers(value))
-    yield from dict.fromkeys(Payload(part["id"], part["size_bytes"], part["sha256"]) for part in found)
+    yield from dict.fromkeys(map(Place.of, found))

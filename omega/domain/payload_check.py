@@ -1,11 +1,10 @@
 """Whether payloads are what was written."""
 
 from collections.abc import Callable
-from hashlib import sha256
 
 from attrs import frozen
 
-from omega.domain.payloads import Payload
+from omega.domain.checksums import Place
 from omega.ports.blobs import BlobDamaged, BlobNotFound, BlobStore
 
 
@@ -16,11 +15,11 @@ class PayloadCheck:
     blobs: BlobStore
     read: Callable[[int], None]
 
-    def fault(self, payload: Payload) -> str | None:
+    def fault(self, place: Place) -> str | None:
         """What is wrong with a payload, in words that follow its id; `None` if nothing is."""
-        digest, size = sha256(), 0
+        digest, size = place.digest(), 0
         try:
-            for chunk in self.blobs.read(payload.id):
+            for chunk in self.blobs.read(place.id):
                 digest.update(chunk)
                 size += len(chunk)
                 self.read(len(chunk))
@@ -30,8 +29,8 @@ class PayloadCheck:
             return "is damaged: parts of it are missing"
         except ValueError:
             return "has an id that is none"
-        if size != payload.size_bytes:
-            return f"has {size} bytes, and not the {payload.size_bytes} that were written"
-        if digest.hexdigest() != payload.sha256:
+        if size != place.size_bytes:
+            return f"has {size} bytes, and not the {place.size_bytes} that were written"
+        if not place.is_that_of(digest):
             return "is not what was written: its checksum differs"
         return None

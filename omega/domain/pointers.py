@@ -17,7 +17,7 @@ class PayloadIds:
 
 
 def payloads_in(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The places of all that a version's payload points to: each with `id`, `size_bytes` and `sha256`."""
+    """The places of all that a version's payload points to: each with `id`, `size_bytes` and a checksum."""
     for part in (payload.get("content"), payload.get("schema")):
         if isinstance(part, Mapping):
             yield part

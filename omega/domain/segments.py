@@ -18,6 +18,7 @@ from attrs import asdict, frozen
 
 from omega.domain import tabular
 from omega.domain.categories import packed, unpacked
+from omega.domain.checksums import checksum_in
 from omega.domain.errors import Corrupt
 from omega.domain.payloads import Payload, Payloads
 from omega.ports.frames import FrameStore, Segment, SegmentCorrupt, SegmentNotFound
@@ -44,8 +45,10 @@ class Segments:
     def write(self, table: pa.Table) -> Iterator[Segment]:
         """Store a table as segments, at least one, giving each as it is stored."""
         rows = min(SEGMENT_ROWS, max(1, SEGMENT_BYTES * table.num_rows // max(1, table.nbytes)))
-        for start in range(0, max(1, table.num_rows), rows):
-            yield self.frames.write(self.ids.new(), table=packed(table.slice(start, rows)))
+        starts = range(0, max(1, table.num_rows), rows)
+        yield from self.frames.write_all(
+            (self.ids.new(), packed(table.slice(start, rows))) for start in starts
+        )
 
     def read(
         self,
@@ -64,7 +67,7 @@ class Segments:
         schema = self.schema(payload, of=of)
         if columns is not None:
             schema = pa.schema([schema.field(c) for c in columns], schema.metadata)
-        segments = [Segment(**s) for s in payload["segments"]]
+        segments = [segment_in(s) for s in payload["segments"]]
         try:
             for stored in self.frames.read(
                 segments, columns=columns, where=where, offset=offset, limit=limit
@@ -130,6 +133,11 @@ class Segments:
         """
         with suppress(StoreUnavailable, StoreFull):
             self.frames.remove(sorted(ids))
+
+
+def segment_in(stored: Mapping[str, Any]) -> Segment:
+    """The segment that a record points to."""
+    return Segment(stored["id"], stored["rows"], stored["size_bytes"], checksum_in(stored))
 
 
 def _mergeable(segments: Sequence[Mapping[str, Any]]) -> int:

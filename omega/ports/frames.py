@@ -5,7 +5,7 @@ sequence of segments of one schema, in row order; how a frame's segments are fou
 business.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -15,14 +15,14 @@ from attrs import frozen
 
 @frozen
 class Segment:
-    """Where one stored part of a frame is, and what must be found there. `sha256` is of the stored bytes, in
-    hex.
+    """Where one stored part of a frame is, and what must be found there. `checksum` is of the stored bytes:
+    its kind (`xxh3`, `sha256`), a colon, and hex.
     """
 
     id: str
     rows: int
     size_bytes: int
-    sha256: str
+    checksum: str
 
 
 class SegmentNotFound(LookupError):
@@ -46,6 +46,15 @@ class FrameStore(Protocol):
         Raises: blobs.BlobExists, records.StoreUnavailable, records.StoreFull.
         """
 
+    def write_all(self, tables: Iterable[tuple[str, pa.Table]]) -> Iterator[Segment]:
+        """Store tables, each under its id, as `write`, and say what was stored in their order; a few are
+        written at the same time.
+
+        When one fails, or nobody asks for more, what was stored and has not been told of is removed again.
+
+        Raises: as `write`; whatever `tables` raises passes through.
+        """
+
     def read(
         self,
         segments: Sequence[Segment],
@@ -65,12 +74,6 @@ class FrameStore(Protocol):
 
         Raises: SegmentNotFound and SegmentCorrupt while iterating; KeyError for an unknown column, ValueError
         for negative numbers.
-        """
-
-    def count(self, segments: Sequence[Segment], *, where: pc.Expression | None = None) -> int:
-        """How many rows of `segments` make `where` true; without `where` nothing is read.
-
-        Raises: as `read`.
         """
 
     def remove(self, ids: Sequence[str]) -> None:

@@ -43,7 +43,7 @@ class Filler:
     bucket: str = "store"
 
     def frame(self, name: str, rows: int, append: bool) -> None:
-        frame = pd.DataFrame({"x": np.arange(rows), "s": ["é"] * rows})
+        frame = pd.DataFrame({"x": np.arange(rows), "s": pd.Series(["é"] * rows, dtype="str")})
         self.world.datasets(self.bucket).put(name, encode(frame), append=append)
 
     def wide(self, name: str) -> None:

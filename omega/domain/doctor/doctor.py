@@ -6,13 +6,13 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from omega.domain.catalogue import version_of
+from omega.domain.checksums import Place
 from omega.domain.doctor.findings import DAMAGED, ORPHAN, RECENT, Finding, Tally
 from omega.domain.doctor.orphans import Orphans, aged
 from omega.domain.doctor.task_indexes import TaskIndexes
 from omega.domain.inventory import MIGRATION, Entry, Flaw, Inventory, Owner
 from omega.domain.names import MODEL
 from omega.domain.payload_check import PayloadCheck
-from omega.domain.payloads import Payload
 from omega.domain.seals import is_sealed
 from omega.domain.tasks import TaskRecords
 from omega.ports.blobs import DatedBlobStore
@@ -106,7 +106,7 @@ class Doctor:
             yield Finding(DAMAGED, words, owner)
 
     def _payload(
-        self, inventory: Inventory, check: PayloadCheck, entry: Entry, payload: Payload
+        self, inventory: Inventory, check: PayloadCheck, entry: Entry, payload: Place
     ) -> Iterator[Finding]:
         fault = check.fault(payload)
         # It may have been removed, with what it belongs to, since the record was read.

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from typing import Any
 
 from attrs import define, field
 
+from omega.domain.checksums import Place
 from omega.domain.inventory import MIGRATION, STORE, Entry, Inventory, every
 from omega.domain.migration.report import Report
 from omega.domain.migration.target import StorePlace
-from omega.domain.payloads import Payload
 from omega.ports.blobs import BlobDamaged, BlobExists, BlobNotFound
 from omega.ports.records import Record, RecordConflict, RecordNotFound, StoreFull
 
@@ -54,7 +53,7 @@ class Copying:
             except (RecordConflict, RecordNotFound):
                 continue
 
-    def again(self, payload: Payload) -> bool:
+    def again(self, payload: Place) -> bool:
         """Copy a payload anew that came to harm at the target; whether the source has it whole."""
         self.target.blobs.remove(payload.id)
         return self._payload(payload)
@@ -69,7 +68,7 @@ class Copying:
         except StoreFull as error:
             raise StoreFull(f"{entry.owner}: {error}") from error
 
-    def _payload(self, payload: Payload) -> bool:
+    def _payload(self, payload: Place) -> bool:
         """Copy a payload, if it is not at the target; whether the source had it, and whole."""
         try:
             self.target.blobs.written(payload.id)
@@ -89,14 +88,14 @@ class Copying:
         self.report.size_bytes += size
         return True
 
-    def _checked(self, chunks: Iterator[bytes], payload: Payload) -> Iterator[bytes]:
+    def _checked(self, chunks: Iterator[bytes], payload: Place) -> Iterator[bytes]:
         """The chunks; what was changed ends in an error after the last one, so that nothing is stored."""
-        digest = sha256()
+        digest = payload.digest()
         for chunk in chunks:
             digest.update(chunk)
             self.copied(len(chunk))
             yield chunk
-        if digest.hexdigest() != payload.sha256:
+        if not payload.is_that_of(digest):
             raise _Changed(payload.id)
 
     def _record(self, record: Record) -> bool:

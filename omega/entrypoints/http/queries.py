@@ -17,6 +17,8 @@ def parse_query(text: str, *, allowed: Set[str], filters: bool = False) -> tuple
 
     Raises: BadInput, naming what is not allowed and listing what is.
     """
+    if not text:
+        return ()
     if bad := BAD_ESCAPE.search(text):
         shown = text[bad.start() :][:20]
         raise BadInput(f"the query holds a % that is not followed by two hex digits: {shown!r}")
