@@ -6,6 +6,7 @@ swings the head by compare-and-set: that last step alone is the commit. A crash 
 that nothing points to. See docs/adr/0001.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ from omega.ports.records import (
     StoreUnavailable,
 )
 
+#: What the keys of the objects in one list begin with: a store does well to know how many there are.
+LISTS = re.compile(r"object/[^/]+/[^/]+/[^/]+/")
 _SCAN = 1000
 #: Machines do not agree on the time to the second.
 _CLOCKS_DIFFER = timedelta(minutes=5)

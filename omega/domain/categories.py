@@ -4,6 +4,8 @@ All categories of a column are in its schema, once for the whole frame. Were the
 append of one row to a column of 200,000 categories would store them all again.
 """
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,15 +23,22 @@ def packed(table: pa.Table) -> pa.Table:
     return table
 
 
-def unpacked(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`table` with the category columns as `schema` has them, all categories in their order."""
-    whole = tabular.empty_like(schema)
-    for at, name in enumerate(table.column_names):
+def category_names(schema: pa.Schema) -> list[str]:
+    """The names of the category columns."""
+    return [field.name for field in schema if pa.types.is_dictionary(field.type)]
+
+
+def unpacked(table: pa.Table, schema: pa.Schema, names: Sequence[str]) -> pa.Table:
+    """`table` with its category columns, which are `names`, as `schema` has them: all categories in their
+    order.
+    """
+    for name in names:
         field = schema.field(name)
-        if pa.types.is_dictionary(field.type):
-            categories = whole.column(name).combine_chunks().dictionary
-            chunks = [_recoded(chunk, categories) for chunk in table.column(at).chunks]
-            table = table.set_column(at, field, pa.chunked_array(chunks, type=field.type))
+        empty = tabular.empty_like(pa.schema([field], schema.metadata))
+        categories = empty.column(0).combine_chunks().dictionary
+        at = table.schema.get_field_index(name)
+        chunks = [_recoded(chunk, categories) for chunk in table.column(at).chunks]
+        table = table.set_column(at, field, pa.chunked_array(chunks, type=field.type))
     return table
 
 

@@ -5,7 +5,6 @@ from itertools import chain
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from attrs import evolve, field, frozen
 
 from omega.domain import tabular
@@ -129,7 +128,10 @@ class DatasetService(DatasetShelf):
 
     def _open_frame(self, version: Version, reference: Reference, query: Query) -> Reading:
         schema = self.segments.schema(version.payload, of=self._title(version))
-        where = _both(tabular.where(schema, query.filters), tabular.where_python(schema, query.where))
+        where = [
+            *tabular.conditions(schema, query.filters),
+            *tabular.conditions_python(schema, query.where),
+        ]
         columns = _columns(schema, reference.columns, query.columns)
         index = tabular.index_fields(schema)
         if query.sort is None:
@@ -196,7 +198,3 @@ def _check_page(query: Query) -> None:
     for name, number in (("offset", query.offset), ("limit", query.limit)):
         if number is not None and number < 0:
             raise BadInput(f"{name} is {number}: it may not be negative")
-
-
-def _both(one: pc.Expression | None, other: pc.Expression | None) -> pc.Expression | None:
-    return other if one is None else one if other is None else one & other

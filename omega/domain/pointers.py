@@ -22,6 +22,7 @@ def payloads_in(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         if isinstance(part, Mapping):
             yield part
     yield from payload.get("segments", ())
+    yield from payload.get("bounds", ())
 
 
 def payload_ids(payloads: Iterable[Mapping[str, Any]]) -> PayloadIds:
@@ -31,5 +32,6 @@ def payload_ids(payloads: Iterable[Mapping[str, Any]]) -> PayloadIds:
     for payload in payloads:
         schema = payload.get("schema")
         contents.update(part["id"] for part in (payload.get("content"), schema) if isinstance(part, Mapping))
-        segments.update(segment["id"] for segment in payload.get("segments", ()))
+        for kind in ("segments", "bounds"):
+            segments.update(segment["id"] for segment in payload.get(kind, ()))
     return PayloadIds(frozenset(contents), frozenset(segments))

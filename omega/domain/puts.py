@@ -111,11 +111,8 @@ class Put:
     def _frame_payload(self, frame: Frame, current: Version | None) -> tuple[str, pa.Schema, dict[str, Any]]:
         if current is None:
             schema = frame.table.schema
-            payload = {
-                "schema": self._store_schema(schema),
-                "segments": self._store_rows(frame.table, schema),
-            }
-            return frame.kind, schema, payload
+            payload = {"schema": self._store_schema(schema), "segments": []}
+            return frame.kind, schema, self._with_rows(payload, frame.table, schema, earlier={})
         if current.metadata.kind not in FRAMES:
             raise self._other_kind(current)
         of = f"dataset {self.name!r}"
@@ -128,12 +125,28 @@ class Put:
             for part in self.segments.read(current.payload, of=of, columns=widened):
                 tabular.widen(part, pa.schema([schema.field(c) for c in widened], part.schema.metadata))
             stored = self._store_schema(schema)
-        segments = [*current.payload["segments"], *self._store_rows(table, schema)]
-        payload = {"schema": stored, "segments": segments}
-        for merged in self.segments.merge(payload, of=of):
-            self._stored.append({"segments": [s for s in merged if s not in segments]})
-            payload = {"schema": stored, "segments": merged}
+        payload = {"schema": stored, "segments": current.payload["segments"]}
+        payload = self._with_rows(payload, table, schema, earlier=current.payload)
         return current.metadata.kind, schema, payload
+
+    def _with_rows(
+        self,
+        payload: Mapping[str, Any],
+        table: pa.Table,
+        schema: pa.Schema,
+        *,
+        earlier: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """The payload with the rows of `table` after its own."""
+        of = f"dataset {self.name!r}"
+        before, whole = self.segments.joined(payload, table, of=of)
+        added = self._store_rows(whole, schema) if whole is table else self._store_segments(whole)
+        found = self.segments.bounded(
+            {**payload, "segments": [*before, *added]}, whole, earlier=earlier, of=of
+        )
+        known = earlier.get("bounds", ())
+        self._stored.append({"bounds": [part for part in found.get("bounds", ()) if part not in known]})
+        return found
 
     def _store_schema(self, schema: pa.Schema) -> Any:
         stored = self.segments.store_schema(schema)
@@ -147,11 +160,15 @@ class Put:
             or self._rows_for is None
             or not self._rows_for.equals(schema, check_metadata=True)
         ):
-            self._rows, self._rows_for = [], schema
-            self._stored.append({"segments": self._rows})
-            for segment in self.segments.write(table):
-                self._rows.append(asdict(segment))
+            self._rows, self._rows_for = self._store_segments(table), schema
         return self._rows
+
+    def _store_segments(self, table: pa.Table) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        self._stored.append({"segments": rows})
+        for segment in self.segments.write(table):
+            rows.append(asdict(segment))
+        return rows
 
     def _store_bytes(self, content: Bytes) -> dict[str, Any]:
         if self._bytes is None:

@@ -9,29 +9,34 @@ schema share.
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from attrs import asdict, frozen
 
 from omega.domain import tabular
-from omega.domain.categories import packed, unpacked
-from omega.domain.checksums import checksum_in
+from omega.domain.categories import category_names, packed, unpacked
 from omega.domain.errors import Corrupt
 from omega.domain.payloads import Payload, Payloads
+from omega.domain.segment_bounds import SegmentBounds, segment_in
 from omega.ports.frames import FrameStore, Segment, SegmentCorrupt, SegmentNotFound
 from omega.ports.ids import Ids
 from omega.ports.records import StoreFull, StoreUnavailable
 
 SEGMENT_ROWS: Final = 131_072
 SEGMENT_BYTES: Final = 64 << 20
+#: Batches of a segment have at least so many rows on average, if it has more than one.
+BATCH_ROWS: Final = 16 << 10
 #: A schema of more bytes is kept beside the version record, not in it.
 INLINE_SCHEMA_BYTES: Final = 16 << 10
-#: So many segments of like size at the end of a frame are merged into one. A frame of n rows then has about
-#: 15 segments for each power of 16 in n, and a row is written again at most once for each.
-FAN_IN: Final = 16
+#: So many segments of like size at the end of a frame are merged into one. A frame of n rows then has at most
+#: 7 segments for each power of 8 in n, and a row is written again about once for each.
+FAN_IN: Final = 8
+#: Segments of no more bytes in sum are merged whatever their number: much of each is its schema, and what is
+#: left of a block of the disk.
+TINY_BYTES: Final = 16 << 10
 
 
 @frozen
@@ -42,13 +47,13 @@ class Segments:
     payloads: Payloads
     ids: Ids
 
+    @property
+    def _bounds(self) -> SegmentBounds:
+        return SegmentBounds(self.frames, self.ids)
+
     def write(self, table: pa.Table) -> Iterator[Segment]:
         """Store a table as segments, at least one, giving each as it is stored."""
-        rows = min(SEGMENT_ROWS, max(1, SEGMENT_BYTES * table.num_rows // max(1, table.nbytes)))
-        starts = range(0, max(1, table.num_rows), rows)
-        yield from self.frames.write_all(
-            (self.ids.new(), packed(table.slice(start, rows))) for start in starts
-        )
+        yield from self.frames.write_all((self.ids.new(), packed(_whole(part))) for part in cut(table))
 
     def read(
         self,
@@ -56,30 +61,31 @@ class Segments:
         *,
         of: str,
         columns: Sequence[str] | None = None,
-        where: pc.Expression | None = None,
+        where: Sequence[tabular.Condition] = (),
         offset: int = 0,
         limit: int | None = None,
     ) -> Iterator[pa.Table]:
         """The tables of a payload's segments, each in the payload's schema; `of` names the object in errors.
 
+        Segments that by their bounds cannot hold a row for which `where` holds are not read.
+
         Raises: Corrupt, while iterating.
         """
-        schema = self.schema(payload, of=of)
+        schema = whole = self.schema(payload, of=of)
         if columns is not None:
             schema = pa.schema([schema.field(c) for c in columns], schema.metadata)
-        segments = [segment_in(s) for s in payload["segments"]]
-        try:
+        categories, expression = category_names(schema), tabular.all_hold(where)
+        with _damage_told(of):
+            segments = self._to_read(payload, where, whole)
             for stored in self.frames.read(
-                segments, columns=columns, where=where, offset=offset, limit=limit
+                segments, columns=columns, where=expression, offset=offset, limit=limit
             ):
-                table = unpacked(stored, schema)
+                table = unpacked(stored, schema, categories)
                 yield (
                     table
                     if table.schema.equals(schema, check_metadata=True)
                     else tabular.widen(table, schema)
                 )
-        except (SegmentNotFound, SegmentCorrupt) as error:
-            raise Corrupt(f"{of} is damaged: segment {error.args[0]} is missing or changed") from error
 
     def example(self, payload: Mapping[str, Any], *, of: str) -> pa.Table:
         """A table like those stored, to check against what is to be appended.
@@ -93,18 +99,46 @@ class Segments:
         filled = [segment for segment in payload["segments"] if segment["rows"]]
         return next(self.read({**payload, "segments": (filled or payload["segments"])[-1:]}, of=of))
 
-    def merge(self, payload: Mapping[str, Any], *, of: str) -> Iterator[list[dict[str, Any]]]:
-        """The payload's list of segments again and again, each time shorter by a merge, until there is
-        nothing more to merge.
+    def joined(
+        self, payload: Mapping[str, Any], table: pa.Table, *, of: str
+    ) -> tuple[list[dict[str, Any]], pa.Table]:
+        """The payload's segments, less those at the end that are small beside `table`, and `table` with the
+        rows of those before its own: what is to be stored in their place (docs/adr/0025).
         """
-        segments = list(payload["segments"])
-        while tail := _mergeable(segments):
+        segments: list[dict[str, Any]] = list(payload["segments"])
+        while tail := _mergeable([*segments, {"rows": table.num_rows, "size_bytes": table.nbytes}]) - 1:
             part = {**payload, "segments": segments[-tail:]}
-            merged = [asdict(segment) for segment in self.write(pa.concat_tables(self.read(part, of=of)))]
-            if len(merged) >= tail:
-                return
-            segments[-tail:] = merged
-            yield list(segments)
+            whole = pa.concat_tables([*self.read(part, of=of), table])
+            if len(list(cut(whole))) > tail:
+                break
+            segments, table = segments[:-tail], whole
+        return segments, table
+
+    def bounded(
+        self, payload: Mapping[str, Any], table: pa.Table, *, earlier: Mapping[str, Any], of: str
+    ) -> dict[str, Any]:
+        """The payload with bounds of its segments: those of the `earlier` version's, and more where what has
+        come since makes a whole segment. `table` has the rows of its last segments, which are `cut` from it.
+
+        Raises: Corrupt.
+        """
+        segments, parts = payload["segments"], list(cut(table))
+        stored = list(earlier.get("bounds", ()))
+        done = min(earlier.get("bounded", 0), len(segments) - len(parts))
+        if not _is_whole(segments[done:]):
+            return {**payload, "bounds": stored, "bounded": done} if stored else dict(payload)
+        # Where nobody has kept bounds so far this would be to read everything.
+        older = [segment for segment in segments[done : -len(parts)] if segment["rows"]]
+        if sum(segment["rows"] for segment in older) > SEGMENT_ROWS:
+            older = []
+        schema = self.schema(payload, of=of)
+        tables = chain(self.read({**payload, "segments": older}, of=of), parts)
+        more = self._bounds.table([*older, *segments[-len(parts) :]], tables)
+        with _damage_told(of):
+            bounds = self._bounds.write(
+                stored, more, schema, keep=frozenset(segment["id"] for segment in segments)
+            )
+        return {**payload, "bounds": bounds, "bounded": len(segments)}
 
     def schema(self, payload: Mapping[str, Any], *, of: str) -> pa.Schema:
         """The schema that all rows of this payload are read in.
@@ -125,6 +159,16 @@ class Segments:
             return base64.b64encode(content).decode("ascii")
         return asdict(self.payloads.write([content]))
 
+    def _to_read(
+        self, payload: Mapping[str, Any], where: Sequence[tabular.Condition], schema: pa.Schema
+    ) -> list[Segment]:
+        segments = [segment_in(segment) for segment in payload["segments"]]
+        if not where or len(segments) == 1 or not payload.get("bounds"):
+            return segments
+        ruled_out = self._bounds.ruled_out(payload["bounds"], schema, where)
+        # The first, where none is left: the schema is known by it.
+        return [segment for segment in segments if segment.id not in ruled_out] or segments[:1]
+
     def remove(self, ids: Iterable[str]) -> None:
         """Remove segments that nothing points to any more.
 
@@ -135,22 +179,56 @@ class Segments:
             self.frames.remove(sorted(ids))
 
 
-def segment_in(stored: Mapping[str, Any]) -> Segment:
-    """The segment that a record points to."""
-    return Segment(stored["id"], stored["rows"], stored["size_bytes"], checksum_in(stored))
+@contextmanager
+def _damage_told(of: str) -> Iterator[None]:
+    """Tell of a segment that is missing or changed as damage to an object.
+
+    Raises: Corrupt.
+    """
+    try:
+        yield
+    except (SegmentNotFound, SegmentCorrupt) as error:
+        raise Corrupt(f"{of} is damaged: segment {error.args[0]} is missing or changed") from error
+
+
+def cut(table: pa.Table) -> Iterator[pa.Table]:
+    """The parts of a table that are a segment each, at least one."""
+    rows = min(SEGMENT_ROWS, max(1, SEGMENT_BYTES * table.num_rows // max(1, table.nbytes)))
+    for start in range(0, max(1, table.num_rows), rows):
+        yield table.slice(start, rows)
 
 
 def _mergeable(segments: Sequence[Mapping[str, Any]]) -> int:
-    """How many segments at the end are to be merged: `FAN_IN` or more, none of a bigger class of size than
-    the last.
+    """How many segments at the end are to become one, at least 1.
+
+    As many of no bigger class of size than the last as fit into one, if they are `FAN_IN` or make most of a
+    whole one; else those that are so small that a file of their own would take as much room.
     """
-    size = _size_class(segments[-1])
-    tail = 0
-    while tail < len(segments) and _size_class(segments[-1 - tail]) <= size:
-        tail += 1
-    rows = sum(segment["rows"] for segment in segments[-tail:])
-    size_bytes = sum(segment["size_bytes"] for segment in segments[-tail:])
-    return tail if tail >= FAN_IN and rows <= SEGMENT_ROWS and size_bytes <= SEGMENT_BYTES else 0
+    size, found, few = _size_class(segments[-1]), 0, 0
+    rows = size_bytes = 0
+    for segment in reversed(segments):
+        rows, size_bytes = rows + segment["rows"], size_bytes + segment["size_bytes"]
+        if _size_class(segment) > size or rows > SEGMENT_ROWS or size_bytes > SEGMENT_BYTES:
+            rows, size_bytes = rows - segment["rows"], size_bytes - segment["size_bytes"]
+            break
+        found += 1
+        if size_bytes <= TINY_BYTES:
+            few = found
+    # What makes most of a whole one is merged once more, so that frames of any size are of few segments.
+    is_most = 2 * rows >= SEGMENT_ROWS or 2 * size_bytes >= SEGMENT_BYTES
+    return found if found >= FAN_IN or (found >= 3 and is_most) else max(1, few)
+
+
+def _whole(table: pa.Table) -> pa.Table:
+    """The table in one piece if it is in many small ones: to read those takes longer than what is in them."""
+    pieces = max((column.num_chunks for column in table.itercolumns()), default=1)
+    return table.combine_chunks() if pieces > 1 + table.num_rows // BATCH_ROWS else table
+
+
+def _is_whole(segments: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether these segments would make a whole one."""
+    rows, size_bytes = (sum(int(s[part]) for s in segments) for part in ("rows", "size_bytes"))
+    return rows >= SEGMENT_ROWS or size_bytes >= SEGMENT_BYTES
 
 
 def _size_class(segment: Mapping[str, Any]) -> int:

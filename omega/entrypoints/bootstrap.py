@@ -20,7 +20,7 @@ from omega.adapters.system.clock import SystemClock
 from omega.adapters.system.ids import TimeOrderedIds
 from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_key, load_or_create_key
 from omega.domain.access import OWNER, Access, Gate, Only
-from omega.domain.catalogue import Catalogue
+from omega.domain.catalogue import LISTS, Catalogue
 from omega.domain.dataset_shelf import DatasetShelf
 from omega.domain.documents import Documents
 from omega.domain.errors import BadInput
@@ -178,8 +178,8 @@ def _mongodb(settings: Settings) -> _Stores:
         database = connect_database(settings.store)
     except UnusableStoreURL as error:
         raise BadInput(str(error)) from error
-    records, blobs, upkeep = MongoRecordStore(database), MongoBlobStore(database), (MongoUpkeep(database),)
-    return _Stores(records, blobs, upkeep, _signing_key(settings), database.close)
+    records, blobs = MongoRecordStore(database, counted=LISTS), MongoBlobStore(database)
+    return _Stores(records, blobs, (MongoUpkeep(database),), _signing_key(settings), database.close)
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pymongo import MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 from pymongo.read_preferences import Primary
 
+from omega.adapters.mongo import counts as counts_module
 from omega.adapters.mongo import database as database_module
 from omega.adapters.mongo.blobs import MongoBlobStore
 from omega.adapters.mongo.database import MongoDatabase, UnusableStoreURL, connect
@@ -28,6 +30,9 @@ from tests.contracts.blobs import MIB, BlobStoreSuite
 from tests.contracts.records import RecordStoreSuite, increment
 from tests.support.mongo_server import PASSWORD, MongoServer, ReplicaSet, replica_set
 from tests.support.server import READY_WITHIN_S
+
+#: So that records of all suites are counted, under one prefix or another.
+COUNTED = re.compile(r"[^/]/?")
 
 fork = multiprocessing.get_context("fork")
 
@@ -106,6 +111,19 @@ class TestRecordsOnAReplicaSet(RecordStoreSuite):
     def open_store(self, emptied_members: Emptied) -> Callable[[str], MongoRecordStore]:
         emptied_members.empty()
         return lambda name: MongoRecordStore(emptied_members(name))
+
+
+class TestCountedRecordsOnAReplicaSet(RecordStoreSuite):
+    """Where the store keeps the lengths of lists, of any length, it promises the same."""
+
+    @pytest.fixture
+    def open_store(
+        self, emptied_members: Emptied, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Callable[[str], MongoRecordStore]]:
+        monkeypatch.setattr(counts_module, "_LONG", 1)
+        emptied_members.empty()
+        yield lambda name: MongoRecordStore(emptied_members(name), counted=COUNTED)
+        assert counts_module.miscounted(emptied_members.databases[0]) == []
 
 
 class TestBlobsOnAReplicaSet(BlobStoreSuite):
@@ -382,7 +400,7 @@ def test_a_database_that_holds_something_else_is_refused_and_left_alone(server: 
 
 def test_a_database_of_a_newer_omega_is_refused(server: MongoServer, opened: Open) -> None:
     database = opened(server.url_of("newer"))
-    database.collection("omega.marker").update_one({}, {"$set": {"version": 2}})
+    database.collection("omega.marker").update_one({}, {"$set": {"version": 3}})
     with pytest.raises(UnusableStoreURL, match="newer omega"):
         connect(server.url_of("newer"))
 

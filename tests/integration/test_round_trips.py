@@ -127,7 +127,7 @@ def test_a_call_asks_the_server_no_more_often_than_the_readme_says(api: Api) -> 
             (api.trips("PUT", "/job/j", {"code": "1"}), 0),
             (api.trips("PUT", "/script/s", {"code": "def run(om): return 1"}), 0),
         ],
-        "a page of a list": [
+        "a page of a list (of 1,000 or more objects: 3)": [
             (api.trips("GET", "/dataset/?limit=2"), 0),
             (api.trips("GET", "/model/"), 0),
             (api.trips("GET", "/task/"), 0),

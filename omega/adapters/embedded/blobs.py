@@ -181,12 +181,15 @@ class _Chunks(Iterator[bytes]):
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        # A payload never changes. Without its size a small one would cost two buffers of a whole chunk.
+        self._rest = os.fstat(fd).st_size
 
     def __next__(self) -> bytes:
         if self._fd < 0:
             raise StopIteration
         with disk_errors(_WHAT):
-            chunk = os.read(self._fd, _CHUNK_BYTES)
+            chunk = os.read(self._fd, min(self._rest, _CHUNK_BYTES))
+        self._rest -= len(chunk)
         if not chunk:
             self.close()
             raise StopIteration

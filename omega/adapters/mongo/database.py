@@ -66,7 +66,8 @@ _MIN_WIRE_VERSION: Final = 17
 _REACHED_WITHIN_S: Final = 5.0
 _MARKER: Final = "omega.marker"
 _MARKER_ID: Final = "omega"
-_VERSION: Final = 1
+#: From 2 on the lengths of lists are kept (ADR 0028), which who knows nothing of it would leave as they are.
+_VERSION: Final = 2
 
 
 class UnusableStoreURL(ValueError):
@@ -248,6 +249,9 @@ def _claim(database: MongoDatabase) -> None:
         with suppress(DuplicateKeyError):
             marker.update_one({"_id": _MARKER_ID}, {"$setOnInsert": {"version": _VERSION}}, upsert=True)
         found = marker.find_one({"_id": _MARKER_ID}) or {"version": _VERSION}
+    if found.get("version") == 1:
+        marker.update_one({"_id": _MARKER_ID, "version": 1}, {"$set": {"version": _VERSION}})
+        found = marker.find_one({"_id": _MARKER_ID}) or {}
     if found.get("version") != _VERSION:
         raise UnusableStoreURL(
             "The database of the URL was written by a newer omega, or its marker is not omega's."

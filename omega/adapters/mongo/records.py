@@ -5,6 +5,7 @@ collation strings compare byte by byte, which for UTF-8 is the order of code poi
 """
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
+from omega.adapters.mongo.counts import RECORDS, MongoCounts, range_of
 from omega.adapters.mongo.database import Document, MongoDatabase
 from omega.adapters.mongo.errors import driver_errors
 from omega.ports.record_form import check_key, encode
@@ -24,7 +26,7 @@ from omega.ports.records import (
     StoreUnavailable,
 )
 
-_COLLECTION: Final = "omega.records"
+_NOTHING: Final = re.compile(r"(?!)")
 #: More cannot be there, and the server takes no larger numbers everywhere.
 _MAX_ROWS: Final = 2**31 - 1
 #: That many keys fit into one document.
@@ -38,12 +40,18 @@ _NO_SNAPSHOT: Final = frozenset({239, 246})
 class MongoRecordStore:
     """A `RecordStore` in `database`.
 
-    A value has at most 16 MiB; a larger one raises `StoreFull`. On a server without a replica set a page is
-    taken in one pass over the keys, in which the server may let writers through about every 1,000 keys.
+    A value has at most 16 MiB; a larger one raises `StoreFull`. Records whose keys begin with a match of
+    `counted` are counted as they come and go, where there is a replica set (`MongoCounts`): all who use the
+    database must say the same. On a server without one a page is taken in one pass over the keys, in which
+    the server may let writers through about every 1,000 keys.
     """
 
-    def __init__(self, database: MongoDatabase) -> None:
+    def __init__(self, database: MongoDatabase, *, counted: re.Pattern[str] = _NOTHING) -> None:
         self._database = database
+        self._counts = MongoCounts(database, counted)
+        if not database.has_snapshots:
+            with driver_errors():
+                self._counts.forget()
 
     def read(self, key: str) -> Record:
         """The record as last written; see `RecordStore.read`."""
@@ -72,10 +80,8 @@ class MongoRecordStore:
         """Remove the record by compare-and-set; see `RecordStore.remove`."""
         check_key(key)
         with driver_errors():
-            if _storable(expected):
-                done = self._records.delete_one({"_id": key, "revision": expected})
-                if done.deleted_count:
-                    return
+            if _storable(expected) and self._delete(key, expected):
+                return
             # No revision comes again, so whatever is there now has another one.
             if self._records.find_one({"_id": key}, {"_id": 1}) is None:
                 raise RecordNotFound(key)
@@ -90,10 +96,10 @@ class MongoRecordStore:
         if not _storable(prefix):
             return RecordPage((), total=0)
         take = self._page_of_snapshot if self._database.has_snapshots else self._page_of_one_pass
-        where, order = {"_id": _range(prefix)}, -1 if descending else 1
+        order = -1 if descending else 1
         for _ in range(_TRIES):
             with driver_errors():
-                taken = take(where, order, min(offset, _MAX_ROWS), min(limit, _MAX_ROWS))
+                taken = take(prefix, order, min(offset, _MAX_ROWS), min(limit, _MAX_ROWS))
             if taken is not None:
                 documents, total = taken
                 return RecordPage(tuple(map(_record, documents)), total=total)
@@ -106,19 +112,22 @@ class MongoRecordStore:
             raise ValueError(f"the limit {limit} is not positive")
         if not _storable(prefix) or not _storable(after):
             return []
-        where = {"_id": {**_range(prefix), "$gt": after}}
+        where = {"_id": {**range_of(prefix), "$gt": after}}
         with driver_errors():
             found = list(self._records.find(where).sort("_id", 1).limit(min(limit, _MAX_ROWS)))
         return [_record(document) for document in found]
 
     @property
     def _records(self) -> Any:
-        return self._database.collection(_COLLECTION)
+        return self._database.collection(RECORDS)
 
     def _insert(self, key: str, revision: str, text: str) -> bool:
+        document = {"_id": key, "revision": revision, "value": text}
         with driver_errors():
+            if prefix := self._counts.prefix_of(key):
+                return self._counts.insert(document, prefix)
             try:
-                self._records.insert_one({"_id": key, "revision": revision, "value": text})
+                self._records.insert_one(document)
             except DuplicateKeyError:
                 return False
         return True
@@ -132,10 +141,17 @@ class MongoRecordStore:
             )
         return bool(done.matched_count)
 
+    def _delete(self, key: str, expected: str) -> bool:
+        where = {"_id": key, "revision": expected}
+        if prefix := self._counts.prefix_of(key):
+            return self._counts.remove(where, prefix)
+        return bool(self._records.delete_one(where).deleted_count)
+
     def _page_of_snapshot(
-        self, where: Document, order: int, offset: int, limit: int
+        self, prefix: str, order: int, offset: int, limit: int
     ) -> tuple[list[Document], int] | None:
         """The documents and the total, or `None` if the server has no snapshot at the moment."""
+        where = {"_id": range_of(prefix)}
         try:
             with self._database.snapshot() as session:
                 documents: list[Document] = []
@@ -144,16 +160,17 @@ class MongoRecordStore:
                     documents = list(found.sort("_id", order).skip(offset).limit(limit))
                 if len(documents) < limit and (documents or not offset):
                     return documents, offset + len(documents)
-                return documents, self._records.count_documents(where, session=session)
+                return documents, self._counts.total(prefix, session)
         except OperationFailure as error:
             if error.code in _NO_SNAPSHOT:
                 return None
             raise
 
     def _page_of_one_pass(
-        self, where: Document, order: int, offset: int, limit: int
+        self, prefix: str, order: int, offset: int, limit: int
     ) -> tuple[list[Document], int] | None:
         """The documents and the total, or `None` if one of the documents has changed since the pass."""
+        where = {"_id": range_of(prefix)}
         if limit > _MAX_KEYS:
             documents = list(self._records.find(where).sort("_id", order))
             return documents[offset : offset + limit], len(documents)
@@ -172,16 +189,6 @@ class MongoRecordStore:
         ]:
             return None
         return documents, sum(total["n"] for total in seen["total"])
-
-
-def _range(prefix: str) -> Document:
-    """The condition for the keys that start with `prefix`."""
-    start = prefix.rstrip("\U0010ffff")
-    if not start:
-        return {"$gte": prefix}
-    # The code points after U+D7FF are the surrogates, which no UTF-8 text holds.
-    following = "\ue000" if start[-1] == "\ud7ff" else chr(ord(start[-1]) + 1)
-    return {"$gte": prefix, "$lt": start[:-1] + following}
 
 
 def _storable(text: str) -> bool:

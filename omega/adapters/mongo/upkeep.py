@@ -12,6 +12,7 @@ from bson import ObjectId
 from bson.errors import InvalidId
 
 from omega.adapters.mongo.blobs import blobs_of, remove_pending
+from omega.adapters.mongo.counts import miscounted
 from omega.adapters.mongo.database import MongoDatabase
 from omega.adapters.mongo.errors import driver_errors
 from omega.ports.upkeep import Leftover
@@ -29,8 +30,11 @@ class MongoUpkeep:
         self._database = database
 
     def faults(self) -> Iterator[str]:
-        """None that reading the payloads would not show; see `StoreUpkeep.faults`."""
-        return iter(())
+        """Lists whose length is not what is noted; see `StoreUpkeep.faults`."""
+        with driver_errors():
+            found = miscounted(self._database)
+        for prefix in found:
+            yield f"the database notes a wrong number of records under {prefix!r}"
 
     def leftovers(self) -> Iterator[Leftover]:
         """What is pending, and chunks without a file; see `StoreUpkeep.leftovers`."""

@@ -1,12 +1,13 @@
-"""Filters on columns as one Arrow expression."""
+"""Filters on columns, as conditions and as one Arrow expression."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from attrs import frozen
 
 from omega.domain.errors import BadInput
 from omega.domain.tabular.axes import TEXT, Axis, truth_from_text
@@ -25,8 +26,26 @@ _TEXT_KERNELS: Final[dict[str, Callable[..., pc.Expression]]] = {
 }
 
 
-def where(schema: pa.Schema, filters: Sequence[tuple[str, str]]) -> pc.Expression | None:
-    """Filters as in a URL, `("col__op", "text")`, all of which must hold; `None` without any.
+@frozen(eq=False)
+class Condition:
+    """What one filter demands of a column: an operator, its values as the column's axis reads them, and an
+    expression that is true for the rows that meet it.
+    """
+
+    name: str
+    operator: str
+    values: Sequence[Any]
+    expression: pc.Expression
+
+
+def all_hold(conditions: Sequence[Condition]) -> pc.Expression | None:
+    """True for the rows that meet every condition; `None` without any."""
+    found = [condition.expression for condition in conditions]
+    return reduce(lambda a, b: a & b, found) if found else None
+
+
+def conditions(schema: pa.Schema, filters: Sequence[tuple[str, str]]) -> list[Condition]:
+    """Filters as in a URL, `("col__op", "text")`, all of which must hold.
 
     A bare column name means eq; a name that is a column's is that column, whatever it ends in. Text is read
     as the column's type: whole numbers exactly, `true`/`false` (or `1`/`0`, `yes`/`no`), ISO 8601 (in a
@@ -44,15 +63,15 @@ def where(schema: pa.Schema, filters: Sequence[tuple[str, str]]) -> pc.Expressio
         parts = split(text) if operator in ("in", "between") else [text]
         return [_told(name, part, str if operator in TEXT else axis.read) for part in parts]
 
-    return _all(_filter(schema, key, text, values) for key, text in filters)
+    return [_condition(schema, key, text, values) for key, text in filters]
 
 
-def where_python(schema: pa.Schema, where: Mapping[str, Any]) -> pc.Expression | None:
+def conditions_python(schema: pa.Schema, where: Mapping[str, Any]) -> list[Condition]:
     """The same for Python values, `{"col__op": value}`; `in` and `between` take lists.
 
     Dates and times may also be given as text.
 
-    Raises: BadInput, as `where`.
+    Raises: BadInput, as `conditions`.
     """
 
     def values(name: str, operator: str, given: Any, axis: Axis) -> list[Any]:
@@ -64,12 +83,7 @@ def where_python(schema: pa.Schema, where: Mapping[str, Any]) -> pc.Expression |
             return [_told(name, value, axis.take) for value in given]
         return [_told(name, given, _text if operator in TEXT else axis.take)]
 
-    return _all(_filter(schema, str(key), value, values) for key, value in where.items())
-
-
-def _all(expressions: Iterable[pc.Expression]) -> pc.Expression | None:
-    found = list(expressions)
-    return reduce(lambda a, b: a & b, found) if found else None
+    return [_condition(schema, str(key), value, values) for key, value in where.items()]
 
 
 def _told(name: str, value: Any, read: Callable[[Any], Any]) -> Any:
@@ -98,9 +112,9 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _filter(
+def _condition(
     schema: pa.Schema, key: str, given: Any, values: Callable[[str, str, Any, Axis], list[Any]]
-) -> pc.Expression:
+) -> Condition:
     name, operator = _named(key, columns(schema))
     axis = axis_of(pc.field(name), read_column(schema.field(name)).form)
     if operator not in axis.operators:
@@ -109,7 +123,9 @@ def _filter(
             f"what goes is {', '.join(o for o in OPERATORS if o in axis.operators)}"
         )
     read = values(name, operator, given, axis)
-    return _told(name, given, lambda _: _expression(name, operator, read, axis))
+    return Condition(
+        name, operator, read, _told(name, given, lambda _: _expression(name, operator, read, axis))
+    )
 
 
 def _named(key: str, known: Sequence[str]) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from omega.entrypoints.formats.texts import NULL, json_texts
 
 #: How many values are text at once.
 MAX_CELLS: Final = 1 << 18
+#: So many of a slice: more take more memory, in each of the threads that have sent some.
+_SLICE_CELLS: Final = 1 << 16
 
 #: Texts of values: of a Series, Index or array; the name is for errors.
 Texts = Callable[..., list[bytes]]
@@ -22,7 +24,7 @@ def row_slices(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The tables cut into slices of a bounded number of values, without copying; one without rows gives no
     slice."""
     for table in tables:
-        rows = max(1, MAX_CELLS // max(1, table.num_columns))
+        rows = max(1, _SLICE_CELLS // max(1, table.num_columns))
         for start in range(0, table.num_rows, rows):
             # Without columns, Arrow slices past the end.
             yield table.slice(start, min(rows, table.num_rows - start))

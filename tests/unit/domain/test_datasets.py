@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from omega.domain import segments
@@ -32,7 +33,7 @@ def test_a_frame_in_many_segments_is_one_frame(world):
     datasets = world.datasets()
     datasets.put("a", encode(FRAME))
     datasets.put("a", encode(FRAME.iloc[:2]))
-    assert len(list(world.blobs.ids())) == 5
+    assert [len(stored(datasets, n)["segments"]) for n in (1, 2)] == [4, 4]
     pd.testing.assert_frame_equal(read(datasets), pd.concat([FRAME, FRAME.iloc[:2]]))
     pd.testing.assert_frame_equal(read(datasets, query=Query(offset=4, limit=3)), FRAME.iloc[4:7])
     page = read(datasets, query=Query(where={"x__gte": 2}, sort="-x", offset=1, limit=2, columns=["s"]))
@@ -182,6 +183,11 @@ def test_many_small_appends_make_few_segments(world):
         assert read(datasets, f"a@{number}")["x"].tolist() == list(range(number))
     named = {s["id"] for n in range(1, 301) for s in stored(datasets, n)["segments"]}
     assert set(world.blobs.ids()) == named
+    # What was merged is stored once, and of a frame that is small no more than its rows many times over.
+    assert len(named) == 300
+    largest = max(stored(datasets, 300)["segments"], key=lambda segment: segment["rows"])
+    batches = list(pa.ipc.open_stream(b"".join(world.blobs.read(largest["id"]))))
+    assert [batch.num_rows for batch in batches] == [largest["rows"]]
     datasets.drop("a")
     assert list(world.blobs.ids()) == []
 
