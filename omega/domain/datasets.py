@@ -8,14 +8,15 @@ import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from omega.domain import tabular
-from omega.domain.access import LIST
-from omega.domain.catalogue import Catalogue, Version
+from omega.domain.catalogue import Version
 from omega.domain.contents import FRAMES, Bytes, Frame
+from omega.domain.dataset_shelf import DatasetShelf
 from omega.domain.errors import BadInput, Corrupt, NotFound
-from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
+from omega.domain.metadata import ALWAYS, Metadata, Precondition
 from omega.domain.names import Reference, check_name
 from omega.domain.payloads import Payload, Payloads
-from omega.domain.puts import Put, hashed_key, payload_ids
+from omega.domain.pointers import payload_ids
+from omega.domain.puts import Put, hashed_key
 from omega.domain.segments import Segments
 
 T = TypeVar("T")
@@ -64,10 +65,9 @@ class Reading:
 
 
 @frozen
-class DatasetService:
+class DatasetService(DatasetShelf):
     """Put, read, list and drop the datasets of one bucket."""
 
-    catalogue: Catalogue
     segments: Segments
     payloads: Payloads
 
@@ -104,17 +104,6 @@ class DatasetService:
         _check_page(query)
         allowed = self.catalogue.allow("get", reference.name)
         return evolve(self, catalogue=allowed)._open(reference, query)
-
-    def metadata(self, reference: Reference) -> Metadata:
-        """What is said about a version of a dataset; of frames also `dtypes` and `rows`.
-
-        Raises: NotFound.
-        """
-        return self.catalogue.allow("get", reference.name).version(reference).metadata
-
-    def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing:
-        """Datasets by name, as `Catalogue.list`."""
-        return self.catalogue.allow(LIST).list(pattern, offset=offset, limit=limit)
 
     def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None:
         """Remove a dataset with all its versions.

@@ -18,7 +18,7 @@ from omega.domain.catalogue import Head, head_of, version_key
 from omega.domain.checksums import Place, is_pointer
 from omega.domain.job_runs import RESULTS
 from omega.domain.names import NOTEBOOK_SUFFIX
-from omega.domain.puts import payloads_in
+from omega.domain.pointers import payloads_in
 from omega.domain.tasks.task import FINAL
 from omega.ports.records import Record, RecordNotFound, RecordScan, WalkableRecordStore
 

@@ -1,11 +1,11 @@
 """One write to a dataset, from the decision what is to be stored to the commit."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
 import pyarrow as pa
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, field
 
 from omega.domain import tabular
 from omega.domain.catalogue import Catalogue, Draft, Head, Raced, Version
@@ -14,6 +14,7 @@ from omega.domain.errors import BadInput, Conflict, Corrupt, NotFound, OmegaErro
 from omega.domain.metadata import Metadata, Precondition
 from omega.domain.names import Reference
 from omega.domain.payloads import Payloads
+from omega.domain.pointers import payload_ids
 from omega.domain.segments import Segments
 from omega.ports.records import StoreFull
 
@@ -211,35 +212,6 @@ class Put:
             f"cannot append {self.content.kind} to dataset {self.name!r}, which is {current.metadata.kind}: "
             "replace it (append false), or use another name"
         )
-
-
-@frozen
-class PayloadIds:
-    """The ids that version payloads point to: of contents, and of segments."""
-
-    contents: frozenset[str]
-    segments: frozenset[str]
-
-
-def payloads_in(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The places of all that a version's payload points to: each with `id`, `size_bytes` and a checksum."""
-    for part in (payload.get("content"), payload.get("schema")):
-        if isinstance(part, Mapping):
-            yield part
-    yield from payload.get("segments", ())
-    yield from payload.get("bounds", ())
-
-
-def payload_ids(payloads: Iterable[Mapping[str, Any]]) -> PayloadIds:
-    """All ids that these version payloads point to."""
-    contents: set[str] = set()
-    segments: set[str] = set()
-    for payload in payloads:
-        schema = payload.get("schema")
-        contents.update(part["id"] for part in (payload.get("content"), schema) if isinstance(part, Mapping))
-        for part in ("segments", "bounds"):
-            segments.update(segment["id"] for segment in payload.get(part, ()))
-    return PayloadIds(frozenset(contents), frozenset(segments))
 
 
 def hashed_key(idempotency_key: str | None) -> str | None:

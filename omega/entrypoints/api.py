@@ -19,25 +19,23 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attrs import field, frozen
 
-from omega.domain import contents
 from omega.domain.access import Access
-from omega.domain.contents import FRAMES, Bytes
-from omega.domain.datasets import DatasetService, Query, Reading
 from omega.domain.errors import BadInput
 from omega.domain.metadata import ALWAYS, Metadata, Precondition
-from omega.domain.models import ModelService
 from omega.domain.names import DATASET, JOB, MODEL, SCRIPT
 from omega.entrypoints import settings as settings_module
 from omega.entrypoints.bootstrap import Services, connect
-from omega.entrypoints.jobs import Jobs
 from omega.entrypoints.objects import Objects, reference
-from omega.entrypoints.runtime import Runtime
-from omega.entrypoints.scripts import Scripts
 from omega.entrypoints.settings import Settings
 from omega.ports.meter import Figures
 
 if TYPE_CHECKING:
+    from omega.domain.datasets import DatasetService, Query, Reading
     from omega.domain.keys import Callers, KeyService
+    from omega.domain.models import ModelService
+    from omega.entrypoints.jobs import Jobs
+    from omega.entrypoints.runtime import Runtime
+    from omega.entrypoints.scripts import Scripts
 
 _CHUNK_BYTES = 1 << 20
 
@@ -69,7 +67,7 @@ class Omega:
     @cached_property
     def datasets(self) -> "Datasets":
         """The datasets of the bucket."""
-        return Datasets(self._services.datasets, DATASET, self._services.datasets)
+        return Datasets(self._services.shelf, DATASET, self._services)
 
     @cached_property
     def models(self) -> "Models":
@@ -79,16 +77,22 @@ class Omega:
     @cached_property
     def jobs(self) -> "Jobs":
         """The jobs of the bucket."""
+        from omega.entrypoints.jobs import Jobs
+
         return Jobs(self._services.jobs, JOB, self._services.jobs, self._services)
 
     @cached_property
     def scripts(self) -> "Scripts":
         """The scripts of the bucket."""
+        from omega.entrypoints.scripts import Scripts
+
         return Scripts(self._services.scripts, SCRIPT, self._services.scripts, self._services)
 
     @cached_property
     def runtime(self) -> "Runtime":
         """Models at work, and tasks."""
+        from omega.entrypoints.runtime import Runtime
+
         return Runtime(self._services)
 
     @property
@@ -142,7 +146,7 @@ class Datasets(Objects):
     `sample[x,y]`.
     """
 
-    _service: DatasetService = field(alias="service", repr=False)
+    _services: Services = field(alias="services", repr=False)
 
     def put(
         self,
@@ -161,8 +165,10 @@ class Datasets(Objects):
 
         Raises: BadInput, Conflict, PreconditionFailed; nothing has changed then.
         """
+        from omega.domain import contents
+
         content = (
-            Bytes(_chunks(value))
+            contents.Bytes(_chunks(value))
             if isinstance(value, Path) or hasattr(value, "read")
             else contents.encode(value)
         )
@@ -189,29 +195,38 @@ class Datasets(Objects):
 
         Raises: NotFound, BadInput, Corrupt.
         """
+        from omega.domain import contents
+        from omega.domain.datasets import Query
+
         if not isinstance(where, Mapping | None):
             raise BadInput('where is a mapping of column or column__op to a value, such as {"x__gt": 1}')
         if columns is not None and not isinstance(columns, str):
             columns = [str(column) for column in columns]
         query = Query(columns=columns, where=where or {}, sort=sort, offset=offset, limit=limit)
         reading = self.open(name, query, version=version)
-        if reading.metadata.kind in FRAMES:
+        if reading.metadata.kind in contents.FRAMES:
             return contents.decode_frame(reading.metadata.kind, reading.tables)
         return contents.decode_bytes(reading.metadata.kind, reading.chunks)
 
-    def open(self, name: str, query: Query | None = None, *, version: int | None = None) -> Reading:
+    def open(self, name: str, query: "Query | None" = None, *, version: int | None = None) -> "Reading":
         """Begin to read a dataset as Arrow tables or chunks of bytes, with bounded memory.
 
         Raises: NotFound, BadInput; Corrupt while reading.
         """
-        return self._service.open(reference(name, DATASET, version), query or Query())
+        from omega.domain.datasets import EVERYTHING
+
+        return self._service.open(reference(name, DATASET, version), query or EVERYTHING)
+
+    @property
+    def _service(self) -> "DatasetService":
+        return self._services.datasets
 
 
 @frozen
 class Models(Objects):
     """Create, put, get, list and drop models. A name may carry a version: `mymodel@3`, `mymodel^`."""
 
-    _service: ModelService = field(alias="service", repr=False)
+    _service: "ModelService" = field(alias="service", repr=False)
 
     def create(self, name: str, pipeline: Sequence[Any], *, replace: bool = False) -> Metadata:
         """Store an unfitted model made from a pipeline spec: a list of `[class name, params]` or `[step name,

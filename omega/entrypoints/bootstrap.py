@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from omega.adapters.arrow_frames.frames import ArrowFrameStore
 from omega.adapters.embedded.blobs import DirectoryBlobStore
 from omega.adapters.embedded.records import SqliteRecordStore
 from omega.adapters.embedded.upkeep import DirectoryUpkeep, SqliteUpkeep
@@ -22,19 +21,17 @@ from omega.adapters.system.ids import TimeOrderedIds
 from omega.adapters.system.signer import HmacSigner, UnusableKeyFile, load_key, load_or_create_key
 from omega.domain.access import OWNER, Access, Gate, Only
 from omega.domain.catalogue import LISTS, Catalogue
-from omega.domain.datasets import DatasetService
+from omega.domain.dataset_shelf import DatasetShelf
 from omega.domain.documents import Documents
 from omega.domain.errors import BadInput
 from omega.domain.job_runs import JobRuns
 from omega.domain.job_schedules import JobSchedules, Scheduler
 from omega.domain.jobs import KIND as NOTEBOOK
 from omega.domain.jobs import JobService
-from omega.domain.models import ModelService
 from omega.domain.names import DATASET, JOB, MODEL, SCRIPT
 from omega.domain.payloads import Payloads
 from omega.domain.scripts import KIND as SCRIPT_KIND
 from omega.domain.scripts import ScriptService
-from omega.domain.segments import Segments
 from omega.domain.tasks import (
     Answer,
     Endings,
@@ -48,7 +45,6 @@ from omega.domain.tasks import (
     Workers,
 )
 from omega.domain.trust import Trust
-from omega.entrypoints import actions
 from omega.entrypoints.settings import Settings
 from omega.entrypoints.trail import present_request
 from omega.entrypoints.work import Attempt, Work, log_end
@@ -56,14 +52,17 @@ from omega.ports.blobs import DatedBlobStore
 from omega.ports.clock import Clock
 from omega.ports.ids import Ids
 from omega.ports.meter import Figures
-from omega.ports.models import ModelCodec, ModelExecutor
 from omega.ports.records import RecordStore, WalkableRecordStore
 from omega.ports.signer import Signer
 from omega.ports.upkeep import StoreUpkeep
 
 if TYPE_CHECKING:
     from omega.adapters.prometheus_meter.meter import PrometheusMeter
+    from omega.domain.datasets import DatasetService
     from omega.domain.keys import Callers, KeyService
+    from omega.domain.models import ModelService
+    from omega.domain.segments import Segments
+    from omega.ports.models import ModelCodec, ModelExecutor
 
 
 @frozen(slots=False)
@@ -76,11 +75,11 @@ class Services:
     than this machine has; so does the first use of `models`. `adopt_key` makes this machine's key that of the
     store.
 
-    What takes long to import, or connects to a server, is put together at first use: `om datasets` need not
-    wait for scikit-learn, nor have a queue.
+    What takes long to import, or connects to a server, is put together at first use: `om datasets list` need
+    not wait for pandas, nor the supervisor of a worker for scikit-learn, nor either have a queue.
     """
 
-    datasets: DatasetService
+    shelf: DatasetShelf
     schedules: JobSchedules
     bucket: str
     remote: bool
@@ -91,7 +90,8 @@ class Services:
     check_key: Callable[[], None]
     adopt_key: Callable[[], None]
     close: Callable[[], None]
-    _make_models: Callable[[], ModelService] = field(alias="make_models", repr=False)
+    _make_datasets: "Callable[[], DatasetService]" = field(alias="make_datasets", repr=False)
+    _make_models: "Callable[[], ModelService]" = field(alias="make_models", repr=False)
     _make_jobs: Callable[[], JobService] = field(alias="make_jobs", repr=False)
     _make_scripts: Callable[[], ScriptService] = field(alias="make_scripts", repr=False)
     _make_tasks: Callable[[], TaskService] = field(alias="make_tasks", repr=False)
@@ -99,7 +99,12 @@ class Services:
     _make_work: Callable[[], Work] = field(alias="make_work", repr=False)
 
     @cached_property
-    def models(self) -> ModelService:
+    def datasets(self) -> "DatasetService":
+        """Datasets and what is in them."""
+        return self._make_datasets()
+
+    @cached_property
+    def models(self) -> "ModelService":
         """Models and what they are asked."""
         return self._make_models()
 
@@ -228,7 +233,6 @@ def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" 
     stores = _stores(settings)
     clock, ids, loaded = SystemClock(), TimeOrderedIds(), LruCache(settings.model_cache_bytes, meter)
     payloads, signer = Payloads(stores.blobs, ids), HmacSigner(stores.signing_key)
-    segments = Segments(ArrowFrameStore(stores.blobs), payloads, ids)
     trust = Trust(stores.records, signer)
 
     def catalogue(resource: str, bucket: str, access: Access = OWNER) -> Catalogue:
@@ -237,7 +241,16 @@ def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" 
     def runs(bucket: str, access: Access = OWNER) -> JobRuns:
         return JobRuns(stores.records, payloads, clock, bucket, Gate(JOB, bucket, access))
 
+    @cache
+    def segments() -> "Segments":
+        from omega.adapters.arrow_frames.frames import ArrowFrameStore
+        from omega.domain.segments import Segments
+
+        return Segments(ArrowFrameStore(stores.blobs), payloads, ids)
+
     def left_by(task: Task) -> Answer | None:
+        from omega.entrypoints import actions
+
         return actions.left_by(catalogue(MODEL, task.bucket), runs(task.bucket), task)
 
     def told(task: Task) -> None:
@@ -273,14 +286,19 @@ def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" 
         return services(bucket, OWNER)
 
     def services(bucket: str, access: Access) -> Services:
-        def models() -> ModelService:
+        def datasets() -> "DatasetService":
+            from omega.domain.datasets import DatasetService
+
+            return DatasetService(catalogue(DATASET, bucket, access), segments(), payloads)
+
+        def models() -> "ModelService":
+            from omega.domain.models import ModelService
+
             check_key()
             codec, executor = _scikit_learn(settings.model_cells)
             return ModelService(
-                catalogue(MODEL, bucket, access), datasets, payloads, ids, codec, executor, signer, loaded
+                catalogue(MODEL, bucket, access), datasets(), payloads, ids, codec, executor, signer, loaded
             )
-
-        datasets = DatasetService(catalogue(DATASET, bucket, access), segments, payloads)
 
         def jobs() -> JobService:
             from omega.adapters.nbconvert_notebooks.notebooks import NbconvertNotebookConverter
@@ -316,11 +334,12 @@ def connect(settings: Settings, *, bucket: str, meter: "PrometheusMeter | None" 
             return KeyService(store, switch, clock, ids, access)
 
         remote = settings.queue_given and not settings.queue_in_memory
-        make = {"models": models, "jobs": jobs, "scripts": scripts, "tasks": tasks, "keys": keys}
-        makers: dict[str, Any] = {f"make_{name}": maker for name, maker in make.items()}
+        makers: dict[str, Any] = {
+            f"make_{maker.__name__}": maker for maker in (datasets, models, jobs, scripts, tasks, keys)
+        }
         schedules = JobSchedules(stores.records, clock, ids, bucket, Gate(JOB, bucket, access))
         return Services(
-            datasets,
+            DatasetShelf(catalogue(DATASET, bucket, access)),
             schedules,
             bucket,
             remote,
@@ -376,6 +395,8 @@ def _work(
         )
 
     def perform(task: Task, run: Attempt) -> Answer:
+        from omega.entrypoints import actions
+
         # Whatever the task was checked for when it was submitted, and nothing else, can be reached by it.
         rights = Only(task.bucket, task.call.rights)
         return actions.perform(within(task.bucket, rights), inputs, task, run)
@@ -399,7 +420,7 @@ def _work(
 
 
 @cache
-def _scikit_learn(max_cells: int) -> tuple[ModelCodec, ModelExecutor]:
+def _scikit_learn(max_cells: int) -> "tuple[ModelCodec, ModelExecutor]":
     from omega.adapters.sklearn_models.models import JoblibModelCodec, SklearnModelExecutor
 
     return JoblibModelCodec(), SklearnModelExecutor(max_cells=max_cells)

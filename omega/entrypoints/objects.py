@@ -1,6 +1,6 @@
 """What can be done with the objects of every resource, in Python."""
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import field, frozen
 
@@ -11,11 +11,16 @@ from omega.domain.names import Reference, version_number
 _PAGE: Final = 1000
 
 
-class _Service(Protocol):
-    """What the services of all resources have."""
+class _Listed(Protocol):
+    """What tells of the objects of a resource."""
 
     def metadata(self, reference: Reference) -> Metadata: ...
     def list(self, pattern: str | None = None, *, offset: int = 0, limit: int = 20) -> Listing: ...
+
+
+class _Service(Protocol):
+    """What the services of all resources have."""
+
     def drop(self, name: str, *, precondition: Precondition = ALWAYS) -> None: ...
 
 
@@ -23,8 +28,13 @@ class _Service(Protocol):
 class Objects:
     """What can be done with the objects of every resource."""
 
-    _listed: _Service = field(alias="listed", repr=False)
+    _listed: _Listed = field(alias="listed", repr=False)
     resource: str
+
+    if TYPE_CHECKING:
+        # Each resource has its own: an attribute, or made at first use.
+        @property
+        def _service(self) -> _Service: ...
 
     def metadata(self, name: str, *, version: int | None = None) -> Metadata:
         """Kind, version, times and what else is known about an object.
@@ -55,7 +65,7 @@ class Objects:
 
         Raises: NotFound, PreconditionFailed.
         """
-        self._listed.drop(name, precondition=precondition)
+        self._service.drop(name, precondition=precondition)
 
 
 def reference(text: str, resource: str, version: int | None) -> Reference:

@@ -150,7 +150,7 @@ class World:
         return TaskRecords(self.records)
 
     def inputs(self) -> InputStore:
-        return InputStore(self.segments())
+        return InputStore(self.segments)
 
     def endings(self) -> Endings:
         return Endings(

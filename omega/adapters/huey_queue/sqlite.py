@@ -30,6 +30,7 @@ class SqliteQueue(Polling, SqliteStorage):  # type: ignore[misc]  # huey has no 
 
     def __init__(self, name: str, path: Path) -> None:
         self._conn: sqlite3.Connection | None = None
+        self._seen: tuple[int, int] | None = None
         super().__init__(name, filename=path, create_tables=False)
 
     @staticmethod
@@ -51,6 +52,17 @@ class SqliteQueue(Polling, SqliteStorage):  # type: ignore[misc]  # huey has no 
         if isinstance(error, OSError):
             return f"cannot use the queue file: {error.strerror or type(error).__name__}"
         return f"cannot use the queue file: {error}"
+
+    def has_changed(self) -> bool:
+        """Whether somebody else has written to the file, or this process has; no lock is taken.
+
+        (https://sqlite.org/pragma.html#pragma_data_version: what this connection itself writes does not
+        count.)
+        """
+        with self.db() as cursor:
+            seen = self._seen
+            self._seen = (cursor.execute("pragma data_version").fetchone()[0], self.conn.total_changes)
+        return self._seen != seen
 
     @contextmanager
     def db(self, commit: bool = False, close: bool = False) -> Iterator[sqlite3.Cursor]:
@@ -86,6 +98,8 @@ class SqliteQueue(Polling, SqliteStorage):  # type: ignore[misc]  # huey has no 
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+            # Of another connection these numbers mean something else.
+            self._seen = None
 
     def _create_connection(self) -> sqlite3.Connection:
         if not self.filename.exists():

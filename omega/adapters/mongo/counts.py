@@ -5,7 +5,7 @@ For each prefix that is counted there is a document beside the records (its `_id
 for records meets it). `change` is what has been added less what has been removed since the document was made.
 It is changed in one transaction with the record itself, so that at each moment the number of records less
 `change` is the same number: that is `base`, which whoever counts once may write at any time. See
-docs/adr/0026.
+docs/adr/0028.
 """
 
 import re

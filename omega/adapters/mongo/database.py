@@ -66,7 +66,7 @@ _MIN_WIRE_VERSION: Final = 17
 _REACHED_WITHIN_S: Final = 5.0
 _MARKER: Final = "omega.marker"
 _MARKER_ID: Final = "omega"
-#: From 2 on the lengths of lists are kept (ADR 0026), which who knows nothing of it would leave as they are.
+#: From 2 on the lengths of lists are kept (ADR 0028), which who knows nothing of it would leave as they are.
 _VERSION: Final = 2
 
 

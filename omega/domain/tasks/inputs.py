@@ -1,22 +1,27 @@
 """The data that a call brings with it, kept until the task has ended."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from attrs import asdict, frozen
 
-from omega.domain.features import Features
-from omega.domain.segments import Segments
 from omega.domain.tasks.task import Inputs, JSONObject
-from omega.ports.frames import Segment
+
+if TYPE_CHECKING:
+    from omega.domain.features import Features
+    from omega.domain.segments import Segments
+    from omega.ports.frames import Segment
 
 
 @frozen
 class InputStore:
-    """Inputs as JSON: references as they are, values as where they were put."""
+    """Inputs as JSON: references as they are, values as where they were put.
 
-    segments: Segments
+    `segments` is called when there are values: whoever only looks after tasks need not wait for pandas and
+    Arrow.
+    """
+
+    segments: "Callable[[], Segments]"
 
     def put(self, inputs: Inputs) -> JSONObject:
         """Store the values among the inputs.
@@ -26,7 +31,7 @@ class InputStore:
         kept: dict[str, Any] = {}
         try:
             for name, value in inputs.items():
-                kept[name] = self._put(value) if isinstance(value, Features) else value
+                kept[name] = value if value is None or isinstance(value, str) else self._put(value)
         except BaseException:
             self.remove(kept)
             raise
@@ -46,17 +51,19 @@ class InputStore:
         """Remove the values; references are left alone."""
         for value in kept.values():
             if isinstance(value, Mapping):
-                self.segments.remove(segment["id"] for segment in value["segments"])
+                segments = self.segments()
+                segments.remove(segment["id"] for segment in value["segments"])
                 if isinstance(value["schema"], Mapping):
-                    self.segments.payloads.remove([value["schema"]["id"]])
+                    segments.payloads.remove([value["schema"]["id"]])
 
-    def _put(self, value: Features) -> dict[str, Any]:
+    def _put(self, value: "Features") -> dict[str, Any]:
+        store = self.segments()
         segments: list[Segment] = []
         try:
-            segments.extend(self.segments.write(value.table))
-            schema = self.segments.store_schema(value.table.schema)
+            segments.extend(store.write(value.table))
+            schema = store.store_schema(value.table.schema)
         except BaseException:
-            self.segments.remove(segment.id for segment in segments)
+            store.remove(segment.id for segment in segments)
             raise
         return {
             "schema": schema,
@@ -65,6 +72,10 @@ class InputStore:
             "named": value.named,
         }
 
-    def _get(self, name: str, kept: Mapping[str, Any]) -> Features:
-        table = pa.concat_tables(self.segments.read(kept, of=f"the data given as {name}"))
+    def _get(self, name: str, kept: Mapping[str, Any]) -> "Features":
+        import pyarrow as pa
+
+        from omega.domain.features import Features
+
+        table = pa.concat_tables(self.segments().read(kept, of=f"the data given as {name}"))
         return Features(table, kept["source"], named=kept["named"])

@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from attrs import field, frozen
 
 from omega.domain import errors
 from omega.domain.access import Right
-from omega.domain.features import Features
 from omega.domain.names import DATASET, Reference
 from omega.domain.payloads import Payload
 from omega.ports import records
 
+if TYPE_CHECKING:
+    from omega.domain.features import Features
+
 JSONObject = Mapping[str, Any]
 #: The data that a call works on, by the name of the argument: a dataset reference, or the values themselves.
-Inputs = Mapping[str, str | Features | None]
+Inputs = Mapping[str, "str | Features | None"]
 
 PENDING: Final = "PENDING"
 STARTED: Final = "STARTED"

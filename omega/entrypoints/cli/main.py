@@ -53,27 +53,37 @@ def om() -> None:
 
 def main() -> None:
     """Run `om`: exit code 0 is success, 1 failure (one sentence on standard error), 2 wrong usage."""
+    try:
+        om.main(prog_name="om")
+    except Exception as error:
+        sentence = _told(error)
+        if sentence is None:
+            raise
+        click.echo(f"om: {sentence}", err=True)
+        sys.exit(1)
+
+
+def _told(error: Exception) -> str | None:
+    """What people are told of an error; nothing of one that is a fault of ours.
+
+    The errors are imported here: most commands end without one.
+    """
     from omega.domain.errors import OmegaError
     from omega.ports.queue import QueueUnavailable
     from omega.ports.records import StoreFull, StoreUnavailable
     from omega.ports.scripts import ScriptsUnavailable
 
-    try:
-        om.main(prog_name="om")
-    except OmegaError as error:
-        _fail(str(error))
-    except StoreFull as error:
-        _fail(f"the store is full: {error}")
-    except StoreUnavailable as error:
-        _fail(f"the store is not available: {error}")
-    except QueueUnavailable as error:
-        _fail(f"the queue is not available: {error}")
-    except ScriptsUnavailable as error:
-        _fail(f"no process could be started for the script: {error}")
-    except OSError as error:
-        _fail(f"cannot read or write: {error.strerror or error}")
-
-
-def _fail(message: str) -> None:
-    click.echo(f"om: {message}", err=True)
-    sys.exit(1)
+    match error:
+        case OmegaError():
+            return str(error)
+        case StoreFull():
+            return f"the store is full: {error}"
+        case StoreUnavailable():
+            return f"the store is not available: {error}"
+        case QueueUnavailable():
+            return f"the queue is not available: {error}"
+        case ScriptsUnavailable():
+            return f"no process could be started for the script: {error}"
+        case OSError():
+            return f"cannot read or write: {error.strerror or error}"
+    return None

@@ -12,7 +12,12 @@ from omega.domain.datasets import Reading
 from omega.entrypoints.formats import arrow, delimited, ndjson, parquet
 from omega.entrypoints.formats.errors import NotAcceptable, UnsupportedMediaType
 from omega.entrypoints.formats.json_features import decode_json_features
-from omega.entrypoints.formats.json_read import JSON_FRAME_FIELDS, Decoded, decode_json_frame
+from omega.entrypoints.formats.json_read import (
+    JSON_FRAME_FIELDS,
+    Decoded,
+    decode_json_frame,
+    parse_json_frame,
+)
 from omega.entrypoints.formats.json_values import encode_array
 from omega.entrypoints.formats.json_write import check_orient, encode_json_frame
 from omega.entrypoints.formats.media import FORMATS, Format, by_extension, by_media_type, negotiate
@@ -69,4 +74,5 @@ __all__ = [
     "encode_array",
     "encode_json_frame",
     "negotiate",
+    "parse_json_frame",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from omega.domain.errors import BadInput
-from omega.entrypoints.formats.inference import floats, infer, objects, shown
+from omega.entrypoints.formats.inference import floats, infer, objects, shown, text
 from omega.entrypoints.formats.moments import read_datetimes, read_timedeltas
 
 _NONE: Final = type(None)
@@ -123,6 +123,8 @@ def _masked(values: list[Any], dtype: Any, of: str) -> Any:
 
 
 def _text(values: list[Any], dtype: Any, of: str) -> Any:
+    if (texts := text(values, dtype)) is not None:
+        return texts
     _only(values, {str, _NONE}, _failing(values, dtype, of), "it is not text")
     return pd.array(values, dtype=dtype)
 

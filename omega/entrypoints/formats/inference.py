@@ -4,12 +4,14 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from omega.domain.errors import BadInput
 
 #: Integers up to here are exact in every float, float16 too.
 _SMALL: Final = 2**11
 _NONE: Final = type(None)
+_TEXT: Final[Any] = pd.StringDtype(storage="pyarrow", na_value=np.nan)
 
 
 def infer(values: list[Any], *, of: str) -> Any:
@@ -21,6 +23,8 @@ def infer(values: list[Any], *, of: str) -> Any:
 
     Raises: BadInput for an integer among floats that float64 cannot hold.
     """
+    if values and type(values[0]) is str and (texts := text(values, _TEXT)) is not None:
+        return texts
     kinds = set(map(type, values))
     nulls = _NONE in kinds
     kinds.discard(_NONE)
@@ -29,10 +33,25 @@ def infer(values: list[Any], *, of: str) -> Any:
     if kinds == {float} or kinds == {int, float}:
         return floats(values, of=of) if int in kinds else np.array(values, dtype="f8")
     if kinds == {str}:
-        return pd.array(values, dtype="str")
+        return pd.array(values, dtype=_TEXT)
     if kinds == {bool}:
         return pd.array(values, dtype="boolean") if nulls else np.array(values, dtype=bool)
     return objects(values)
+
+
+def text(values: list[Any], dtype: Any) -> Any:
+    """Text and nulls as an array of this dtype; `None` where there is anything else, or the dtype is not
+    Arrow's.
+    """
+    if dtype.storage != "pyarrow":
+        return None
+    try:
+        # pandas would look at each value first.
+        texts = pa.array(values, type=pa.large_string())
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return None
+    of_arrow: Any = pd.arrays.ArrowStringArray
+    return of_arrow(texts, dtype=dtype)
 
 
 def objects(values: list[Any]) -> np.ndarray[Any, Any]:

@@ -1,6 +1,7 @@
 """JSON bodies as frames: `data`, and how `orient`, `columns`, `index` and `dtypes` say to read it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import pyarrow as pa
@@ -13,7 +14,9 @@ from omega.entrypoints.formats.dtypes import parse_dtype
 from omega.entrypoints.formats.inference import infer, shown
 from omega.entrypoints.formats.json_index import read_index
 from omega.entrypoints.formats.orients import read_grid
+from omega.entrypoints.formats.row_keys import listed
 from omega.entrypoints.limits import Limits
+from omega.entrypoints.strict_json import parse_json
 
 #: The fields of a body that `decode_json_frame` understands.
 JSON_FRAME_FIELDS: Final = frozenset({"data", "dtypes", "orient", "index", "columns"})
@@ -26,6 +29,30 @@ class Decoded:
 
     table: pa.Table
     named: bool
+
+
+def parse_json_frame(raw: bytes, *, max_depth: int) -> Any:
+    """The value of a body with a frame, as `parse_json`; columns that are objects of row positions may come
+    as the lists that they mean.
+
+    Raises: BadInput, as `parse_json`.
+    """
+    found = listed(raw)
+    if found is not None:
+        # What is wrong is said of the body itself.
+        with suppress(BadInput):
+            value = parse_json(found.text, max_depth=max_depth)
+            if found.is_in(value) and _takes_lists(value):
+                return value
+    return parse_json(raw, max_depth=max_depth)
+
+
+def _takes_lists(body: Mapping[str, Any]) -> bool:
+    """Whether lists and objects of row positions mean the same: not where the keys are labels, which an index
+    may give in another order.
+    """
+    orient = body.get("orient")
+    return orient is None or orient == "dict" or (orient == "columns" and body.get("index") is None)
 
 
 def decode_json_frame(body: Mapping[str, Any], *, limits: Limits) -> Decoded:

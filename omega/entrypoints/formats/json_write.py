@@ -1,6 +1,7 @@
 """Frames as JSON bodies, written column by column or row by row from Arrow tables."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from omega.domain.errors import BadInput
 from omega.entrypoints.formats.inference import shown
 from omega.entrypoints.formats.json_index import label_texts, write_index
 from omega.entrypoints.formats.rows import MAX_CELLS, column_texts, row_slices
-from omega.entrypoints.formats.texts import check_texts, json_texts
+from omega.entrypoints.formats.texts import check_texts, json_texts, keyed_texts
 
 #: So many keys of rows are kept to be written with the next column; what is above is made anew for every
 #: column.
@@ -106,14 +107,26 @@ def _by_position(frame: _Frame) -> Chunks:
     )
 
 
-def _kept(make: Callable[[int, int], list[bytes]], rows: int) -> Callable[[int, int], list[bytes]]:
-    if rows > _KEPT_KEYS:
-        return make
-    known: dict[tuple[int, int], list[bytes]] = {}
+@frozen(eq=False, slots=False)
+class _Keys:
+    """Keys of rows, each with the comma before it and the colon after it."""
 
-    def keys(start: int, rows: int) -> list[bytes]:
+    texts: list[bytes]
+
+    @cached_property
+    def before_text(self) -> pa.Array:
+        """The same with the quote of the text that follows."""
+        return pa.array([key + b'"' for key in self.texts], pa.large_binary())
+
+
+def _kept(make: Callable[[int, int], list[bytes]], rows: int) -> Callable[[int, int], _Keys]:
+    if rows > _KEPT_KEYS:
+        return lambda start, rows: _Keys(make(start, rows))
+    known: dict[tuple[int, int], _Keys] = {}
+
+    def keys(start: int, rows: int) -> _Keys:
         if (start, rows) not in known:
-            known[start, rows] = make(start, rows)
+            known[start, rows] = _Keys(make(start, rows))
         return known[start, rows]
 
     return keys
@@ -121,19 +134,23 @@ def _kept(make: Callable[[int, int], list[bytes]], rows: int) -> Callable[[int, 
 
 def _by_label(frame: _Frame) -> Chunks:
     texts = _label_keys(frame, "columns")
-    return _by_key(frame, lambda start, rows: texts[start : start + rows])
+    return _by_key(frame, _kept(lambda start, rows: texts[start : start + rows], frame.rows))
 
 
-def _by_key(frame: _Frame, keys: Callable[[int, int], list[bytes]]) -> Chunks:
-    """`{column: {key: value}}`; a key comes with the comma before it and the colon after it."""
+def _by_key(frame: _Frame, keys: Callable[[int, int], "_Keys"]) -> Chunks:
+    """`{column: {key: value}}`."""
 
     def column(parts: Sequence[pd.Series], of: str) -> Chunks:
         start = 0
         for part in parts:
-            pieces = [b""] * (2 * len(part))
-            pieces[0::2] = keys(start, len(part))
-            pieces[1::2] = json_texts(part, of=of)
-            yield b"".join(pieces)[0 if start else 1 :]
+            some = keys(start, len(part))
+            text = keyed_texts(part, some)
+            if text is None:
+                pieces = [b""] * (2 * len(part))
+                pieces[0::2] = some.texts
+                pieces[1::2] = json_texts(part, of=of)
+                text = b"".join(pieces)
+            yield text[0 if start else 1 :]
             start += len(part)
 
     return _columns(frame, b"{%b}", column)

@@ -8,6 +8,8 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 Fail = Callable[[int, str], NoReturn]
 
@@ -19,6 +21,11 @@ _ISO = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ](?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.(?P<fraction>[0-9]{1,9}))?"
     r"(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+#: The same without an offset, in years that nanoseconds can count.
+_PLAIN: Final = (
+    r"^(?:1[7-9]|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?)?$"
 )
 _DURATION = re.compile(
     r"(?P<sign>[+-]?)P(?:(?P<weeks>[+-]?[0-9]{1,18})W)?(?:(?P<days>[+-]?[0-9]{1,18})D)?"
@@ -38,6 +45,8 @@ def read_datetimes(values: list[Any], unit: str, zone: tzinfo | None, *, fail: F
     Numbers are milliseconds since 1970 in UTC. With a zone, text without an offset is the time on the wall
     there; without a zone text may not have an offset.
     """
+    if zone is None and (plain := _plain_datetimes(values, unit)) is not None:
+        return plain
     counts = _milliseconds(values, unit, fail)
     rows = [row for row, value in enumerate(values) if type(value) is str]
     matches = [_iso(row, values[row], fail) for row in rows]
@@ -55,6 +64,20 @@ def read_datetimes(values: list[Any], unit: str, zone: tzinfo | None, *, fail: F
     if zone is None:
         return moments
     return pd.DatetimeIndex(moments).tz_localize("UTC").tz_convert(zone).array
+
+
+def _plain_datetimes(values: list[Any], unit: str) -> np.ndarray[Any, Any] | None:
+    """The moments of texts without an offset (and nulls), all at once by Arrow; `None` where there is
+    anything else, or a moment that Arrow does not read.
+    """
+    try:
+        texts = pa.array(values, type=pa.string())
+        if not pc.all(pc.match_substring_regex(texts, _PLAIN)).as_py():
+            return None
+        counts = pc.cast(pc.cast(texts, pa.timestamp(unit)), pa.int64()).fill_null(_NAT)
+        return np.array(counts.to_numpy(), dtype="i8").view(f"M8[{unit}]")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
 
 
 def datetime_dtype(values: list[Any]) -> str:

@@ -7,12 +7,13 @@ read as float64, then narrowed).
 
 import json
 import re
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from omega.domain.errors import BadInput
 from omega.domain.tabular import values as tagged
@@ -23,7 +24,9 @@ _PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _NAT: Final = np.iinfo(np.int64).min
 _SEPARATOR: Final = "\x1f"
 _ESCAPED: Final = b"\\u001f"
-_ZEROS: Final = re.compile(r"\.?0+\Z")
+_END_QUOTE: Final = pa.scalar(b'"', pa.large_binary())
+_NOTHING: Final = pa.scalar(b"", pa.large_binary())
+_ZEROS: Final = re.compile(rb"\.?0+\Z")
 
 
 def json_texts(values: Any, *, of: str) -> list[bytes]:
@@ -73,6 +76,40 @@ def text_texts(texts: list[str | None]) -> list[bytes]:
         return [orjson.dumps(text) for text in texts]
     parts = joined[1:-1].split(_ESCAPED)
     return [NULL if text is None else b'"%b"' % part for text, part in zip(texts, parts, strict=True)]
+
+
+class Keys(Protocol):
+    """What is written before values."""
+
+    @property
+    def before_text(self) -> pa.Array:
+        """Each with the quote of the text that follows, as `large_binary`."""
+
+
+def keyed_texts(values: Any, keys: Keys) -> bytes | None:
+    """The JSON texts of a series of text, each after its key, all in one; `None` where a value is missing or
+    needs escapes, or the series is of something else.
+    """
+    if not isinstance(values.dtype, pd.StringDtype):
+        return None
+    texts = pc.cast(pa.array(values, from_pandas=True), pa.large_binary())
+    parts = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+    if texts.null_count or any(map(_needs_escapes, parts)):
+        return None
+    joined = pc.binary_join_element_wise(keys.before_text, texts, _END_QUOTE, _NOTHING)
+    return b"".join(map(_content, joined.chunks if isinstance(joined, pa.ChunkedArray) else [joined]))
+
+
+def _content(texts: pa.Array) -> pa.Buffer:
+    """All texts of an array, one after the other."""
+    offsets = np.frombuffer(texts.buffers()[1], dtype="i8", count=texts.offset + len(texts) + 1)
+    begin, end = int(offsets[texts.offset]), int(offsets[-1])
+    return texts.buffers()[2].slice(begin, end - begin) if end > begin else pa.py_buffer(b"")
+
+
+def _needs_escapes(texts: pa.Array) -> bool:
+    content = np.frombuffer(_content(texts), dtype=np.uint8)
+    return bool(((content < ord(" ")) | (content == ord('"')) | (content == ord("\\"))).any())
 
 
 def object_text(value: Any, *, of: str) -> bytes:
@@ -152,9 +189,13 @@ def native(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def _moment_texts(values: np.ndarray[Any, Any]) -> list[bytes]:
     """ISO 8601 to the second, and as many digits more as the value has."""
-    texts = np.datetime_as_string(values).tolist()
-    whole = np.datetime_data(values.dtype)[0] == "s"
-    return [NULL if t == "NaT" else f'"{t if whole else _ZEROS.sub("", t)}"'.encode() for t in texts]
+    seconds = values.astype("M8[s]")
+    if whole := np.array_equal(seconds, values, equal_nan=True):
+        values = seconds
+    texts = np.datetime_as_string(values).astype("S").tolist()
+    if not whole:
+        texts = [_ZEROS.sub(b"", text) for text in texts]
+    return [NULL if text == b"NaT" else b'"%b"' % text for text in texts]
 
 
 def _masked_texts(values: Any, of: str) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Request bodies, read under limits, and the JSON object in one."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Final
 
 from omega.domain.errors import BadInput, TooLarge
@@ -103,10 +103,14 @@ class _Counted(io.RawIOBase):
 
 
 def parse_json_object(
-    raw: bytes, *, max_depth: int = DEFAULT_DEPTH, allow_empty: bool = False
+    raw: bytes,
+    *,
+    max_depth: int = DEFAULT_DEPTH,
+    allow_empty: bool = False,
+    parse: Callable[..., Any] = parse_json,
 ) -> dict[str, Any]:
     """The JSON object in `raw`, whatever the Content-Type said. With `allow_empty` no body is an empty
-    object.
+    object; `parse` is `strict_json.parse_json`, or another that is as strict.
 
     Raises: BadInput, also as `strict_json.parse_json`.
     """
@@ -114,7 +118,7 @@ def parse_json_object(
         if allow_empty:
             return {}
         raise BadInput("the request body is empty: it must be a JSON object")
-    value = parse_json(raw, max_depth=max_depth)
+    value = parse(raw, max_depth=max_depth)
     if not isinstance(value, dict):
         kinds = {list: "list", str: "string", bool: "boolean", int: "number", float: "number"}
         raise BadInput(f"the body must be a JSON object, this is a JSON {kinds.get(type(value), 'null')}")

@@ -145,7 +145,9 @@ class DatasetResource:
         format = formats.by_media_type(content_type)
         if format.name != "json":
             return append, formats.decode(format, request.stream(), limits=self.limits)
-        body = parse_json_object(request.body(), max_depth=self.limits.json_depth)
+        body = parse_json_object(
+            request.body(), max_depth=self.limits.json_depth, parse=formats.parse_json_frame
+        )
         fields.known_fields(body, formats.JSON_FRAME_FIELDS | _PUT_FIELDS)
         name = body.get("name")
         if name is not None and name != request.path["name"]:

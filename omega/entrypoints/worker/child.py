@@ -13,6 +13,7 @@ from omega.domain.tasks import LeaseLost, Progress
 from omega.entrypoints import logs, settings
 from omega.entrypoints.bootstrap import connect
 from omega.entrypoints.settings import DEFAULT_BUCKET
+from omega.entrypoints.startup import importing
 from omega.entrypoints.work import Work
 from omega.entrypoints.worker.messages import encoded, receive, send
 from omega.entrypoints.worker.processes import die_with
@@ -31,7 +32,8 @@ def main() -> None:
     try:
         services = connect(found, bucket=DEFAULT_BUCKET)
         # The first use imports scikit-learn, which takes a second: better now than in somebody's task.
-        _ = services.models
+        with importing():
+            _ = services.models
     except (OmegaError, StoreUnavailable, StoreFull) as error:
         _log.warning("cannot begin to work: %s", error)
         sys.exit(1)

@@ -15,6 +15,7 @@ from omega.entrypoints.worker.messages import send
 
 _GUARD_ENDS_S: Final = 5.0
 _DIES_S: Final = 1.0
+_STARTS_S: Final = 10.0
 
 
 @define(eq=False)
@@ -51,6 +52,7 @@ class Slot:
     closed: float | None = None
     silent: float | None = None
     quiet_until: float = 0.0
+    started: float = field(factory=time.monotonic)
 
     @classmethod
     def start(cls, module: str = "omega.entrypoints.worker.child") -> "Slot":
@@ -65,6 +67,14 @@ class Slot:
         )
         theirs.close()
         return cls(guard, ours)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether its process is busy with its start: not one that has taken very long and may never be
+        ready.
+        """
+        begun = not self.ready and self.served == 0 and self.closed is None and self.silent is None
+        return begun and time.monotonic() - self.started < _STARTS_S
 
     @property
     def is_idle(self) -> bool:

@@ -33,6 +33,7 @@ _LOOK_S: Final = 0.5
 #: Memory that leaks in libraries goes with the process.
 _TASKS_PER_PROCESS: Final = 500
 _RESTART_PAUSE_S: Final = 0.5
+_STARTS_AT_ONCE: Final = max(1, len(os.sched_getaffinity(0)) // 2)
 
 
 @define(eq=False)
@@ -127,6 +128,9 @@ class Supervisor:
 
     def _start_missing(self) -> None:
         missing = self._stopping is None and len(self._slots) < self.processes
+        # A start takes a core for a second. The server that starts beside needs one too, and the first task
+        # is not begun the sooner for two processes that are half ready.
+        missing = missing and sum(slot.is_starting for slot in self._slots) < _STARTS_AT_ONCE
         # Processes that die at their start must not keep the machine busy.
         if missing and time.monotonic() - self._started >= _RESTART_PAUSE_S / self.processes:
             self._slots.append(Slot.start())

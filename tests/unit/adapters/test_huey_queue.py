@@ -259,3 +259,24 @@ def test_a_url_that_cannot_be_used_is_told_and_not_shown(url: str) -> None:
 )  # fmt: skip
 def test_a_url_is_not_connected_to_before_the_first_call(url: str) -> None:
     open_queue(url).close()
+
+
+def test_a_look_at_the_file_tells_of_every_message(tmp_path):
+    url = f"sqlite:///{tmp_path}/queue.sqlite"
+    ours, theirs = open_queue(url), open_queue(url)
+    storage = ours._task().huey.storage
+    assert ours.consume(timeout_s=0) is None
+    storage.has_changed()
+    assert not storage.has_changed()
+    for queue in (theirs, ours):
+        queue.submit({"n": 1})
+        assert storage.has_changed()
+        assert not storage.has_changed()
+        assert ours.consume(timeout_s=0) == {"n": 1}
+    # One that came before anybody looked is not overlooked.
+    theirs.submit({"n": 2})
+    assert ours.consume(timeout_s=5) == {"n": 2}
+    ours.close()
+    assert storage.has_changed()
+    for queue in (ours, theirs):
+        queue.close()

@@ -1,6 +1,7 @@
 """The command line, called in process: what it prints, where, and its exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
+import omega
 from omega.entrypoints.cli.main import main
 
 
@@ -183,16 +185,49 @@ def test_control_characters_do_not_reach_the_terminal(om):
     assert "\x1b" not in om("datasets", "get", "d")
 
 
-def test_help_imports_nothing_heavy():
-    heavy = "{'pandas', 'numpy', 'pyarrow', 'sklearn', 'rich', 'bottle', 'granian', 'orjson'}"
-    code = (
-        "import sys; from omega.entrypoints.cli.main import om\n"
-        "try: om.main(['--help'], prog_name='om')\n"
-        "except SystemExit: pass\n"
-        f"heavy = {heavy} & set(sys.modules)\n"
-        "assert not heavy, heavy"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+#: What takes longer to import than to start Python.
+HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "matplotlib", "nbconvert", "nbformat", "papermill"}
+#: What is no use without a store.
+LATER = {"attrs", "bottle", "granian", "orjson", "psutil", "rich", "sqlite3"}
+
+
+def imported_by(code, home, heavy):
+    """Which of the modules are there after the code; what the code prints comes first."""
+    code = f"import sys\ntry:\n    {code}\nexcept SystemExit: pass\nprint(sorted({heavy} & set(sys.modules)))"
+    env = {**os.environ, "OMEGA_HOME": str(home)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    return done.stdout.rpartition("\n[")
+
+
+def called(*args):
+    return f"from omega.entrypoints.cli.main import main; sys.argv = ['om', *{args}]; main()"
+
+
+def test_help_and_import_wait_for_nothing(tmp_path):
+    printed, _, heavy = imported_by(called("--help"), tmp_path, HEAVY | LATER)
+    assert heavy == "]\n"
     for group in ("datasets", "models", "runtime"):
-        assert group in done.stdout
+        assert group in printed
+    assert imported_by("import omega", tmp_path, HEAVY | LATER) == ("", "", "[]\n")
+
+
+def test_lists_of_datasets_wait_for_nothing_that_reads_them(tmp_path):
+    with omega.Omega(home=tmp_path) as om:
+        om.datasets.put({"a": [1]}, "d")
+    for args, shown in (("list",), "d"), (("metadata", "d"), "python.data"):
+        printed, _, heavy = imported_by(called("datasets", *args, "--json"), tmp_path, HEAVY)
+        assert shown in printed
+        assert heavy == "]\n"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "omega.entrypoints.worker.supervisor",  # Its processes need the cores that it would take.
+        "omega.entrypoints.http.server",  # So do those of a server.
+        "omega.entrypoints.care",
+        "omega.adapters.huey_queue.queue",
+    ],
+)
+def test_processes_that_look_after_others_wait_for_nothing(module, tmp_path):
+    assert imported_by(f"import {module}", tmp_path, HEAVY) == ("", "", "[]\n")

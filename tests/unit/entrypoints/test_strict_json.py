@@ -157,3 +157,42 @@ def test_a_deep_text_within_a_high_limit_is_read() -> None:
     for _ in range(900):
         (value,) = value
     assert value == {"a": 1}
+
+
+#: About the places where a large text is cut to be looked at.
+PLACES = [*range((1 << 18) - 25, (1 << 18) + 3, 3), 1 << 16, 70_000]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("space", ["", " "])
+def test_a_large_text_is_as_exact_and_as_strict(place: int, space: str) -> None:
+    def text(end: str) -> bytes:
+        head = '{"a' + space + '":"'
+        return (head + "x" * (place - len(head)) + end).encode()
+
+    wide = 10**30 + 1
+    assert parse_json(text(f'","b":{wide}}}'))["b"] == wide
+    assert parse_json(text(f'","b":[-{space}1,-{wide}]}}'.replace("- 1", "-1")))["b"] == [-1, -wide]
+    assert parse_json(text('","b":"12345678901234567890","c":0.000012345678901234567890}'))["c"] == float(
+        "0.00001234567890123456789"
+    )
+    for again in (f'"a{space}"', f'"\\u0061{space}"'):
+        with pytest.raises(BadInput, match="twice"):
+            parse_json(text(f'",{again}{space}:1}}'))
+        with pytest.raises(BadInput, match="twice"):
+            parse_json(text(f'","c":[{{{again}:1,{space}{again}:":"}}]}}'))
+    assert parse_json(text('","b:":"\\":","c":"[{","d":[[{"e" :1}]]}'))["d"] == [[{"e": 1}]]
+
+
+def test_a_large_text_is_as_deep_as_any() -> None:
+    padding = "x" * 70_000
+    inside = "[" * 62 + '"["' + "]" * 62
+    assert parse_json(f'["{padding}",{inside}]'.encode(), max_depth=63)
+    with pytest.raises(BadInput, match="nested deeper"):
+        parse_json(f'["{padding}",[{inside}]]'.encode(), max_depth=63)
+
+
+@given(st.lists(json_values, min_size=1), st.booleans())
+def test_what_json_writes_comes_back_from_a_large_text(values: list[Any], ascii_only: bool) -> None:
+    raw = json.dumps([values, "a:b[{" * 20_000], ensure_ascii=ascii_only).encode()
+    assert same(parse_json(raw), json.loads(raw))

@@ -200,3 +200,27 @@ def test_durations_of_pandas_are_read_as_pandas_means_them(counts: list[int | No
         assert list(column(texts, "timedelta64[ns]").astype("i8")) == list(
             pd.Series(durations, dtype="m8[ns]").astype("i8")
         )
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.from_regex(
+            r"(?:[0-3][0-9]{3}|1677|2262)-(?:0[0-9]|1[0-3])-[0-3][0-9]"
+            r"(?:[T ][0-2][0-9](?::[0-6][0-9](?::[0-6][0-9](?:\.[0-9]{1,10})?)?)?)?(?:Z|\+01:00)?",
+            fullmatch=True,
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.sampled_from(["s", "ms", "us", "ns"]),
+)
+def test_datetimes_are_read_all_at_once_as_one_by_one(texts: list[str | None], unit: str) -> None:
+    def outcome(values: list[Any]) -> Any:
+        try:
+            return list(column(values, f"datetime64[{unit}]")[: len(texts)])
+        except BadInput as error:
+            return error.args
+
+    # A number among them is read one by one.
+    assert repr(outcome(texts)) == repr(outcome([*texts, 0]))

@@ -7,6 +7,8 @@ import pytest
 
 from omega.domain.errors import BadInput
 from omega.entrypoints import formats
+from omega.entrypoints.formats.json_write import _Keys
+from omega.entrypoints.formats.texts import keyed_texts
 from tests.support.frames import reading
 
 
@@ -234,3 +236,16 @@ def test_answers_of_models_are_exact(result: Any, text: str) -> None:
 def test_answers_that_json_cannot_hold_are_refused(result: Any, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         formats.encode_array(result)
+
+
+@pytest.mark.parametrize("orient", ["dict", "columns"])
+@pytest.mark.parametrize("strange", ["plain", "a\\b", 'a"b', "a\nb", "", "ü", None])
+def test_columns_of_text_are_written_whole(orient: str, strange: str | None) -> None:
+    texts = ["one", strange, "three", "", "five"]
+    frame = pd.DataFrame({"s": pd.array(texts, dtype="str"), "t": ["x"] * 5}, index=list("abcde"))
+    keys = list("abcde") if orient == "columns" else list("01234")
+    assert written(frame, orient)["data"]["s"] == dict(zip(keys, texts, strict=True))
+    # Parts of what is stored are written alone.
+    part = keyed_texts(frame["s"][2:], _Keys([b",2:", b",3:", b",4:"]))
+    assert part == b',2:"three",3:"",4:"five"'
+    assert keyed_texts(frame["s"][:0], _Keys([])) == b""
