@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -29,7 +30,16 @@ def served(tmp_path_factory, store_of):
     with running(home, env={"OMEGA_STORE": store_of(home), "OMEGA_TASK_LEASE_S": "3"}) as server:
         tasks.slow_model(server, "quick", steps=10)
         tasks.slow_model(server, "slow", steps=10_000)
+        # The second process starts once the first is ready. What is promised in seconds is not promised for
+        # the time in which a machine of two cores has both busy with starts.
+        eventually(lambda: len(children(server)) == 2 and all(map(rests, children(server))), within_s=60)
         yield server
+
+
+def rests(process):
+    with suppress(psutil.NoSuchProcess):
+        return process.cpu_percent(interval=0.2) < 10
+    return False
 
 
 def children(served):
