@@ -101,7 +101,7 @@ def judged(loads: dict[str, list[Load]], in_process: list[float]) -> Iterator[Fi
     )
     for name, rate in rates.items():
         if name != "omega":
-            target, guard = (4.0, 1.6) if name == "fastapi" else (3.0, 0.9)
+            target, guard = (4.0, 1.8) if name == "fastapi" else (3.0, 0.8 if name == "mlserver" else 2.0)
             yield Finding("2a", what, rates["omega"], AT_LEAST, target, rate, name, guard=guard)
     slowest = Series([found.p99_ms for found in loads["omega"]])
     typical = Series([found.p50_ms for found in loads["omega"]])

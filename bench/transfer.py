@@ -28,7 +28,7 @@ ROWS: Final = 1_000_000
 ARROW: Final = "application/vnd.apache.arrow.stream"
 _PART: Final = 1 << 20
 #: What was seen when it was measured last, and a third more.
-_GUARDS: Final = {"PUT embedded": 4.5, "GET embedded": 25.0, "PUT mongod": 13.0, "GET mongod": 60.0}
+_GUARDS: Final = {"PUT embedded": 4.5, "GET embedded": 14.0, "PUT mongod": 12.0, "GET mongod": 45.0}
 
 
 def findings(*, quick: bool) -> Iterator[Finding]:
