@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from omega import Omega
 from omega.domain.errors import BadInput, NotFitted
+from omega.domain.features import Numbers
 from omega.domain.names import Reference
 from omega.domain.questions import Question
 
@@ -83,6 +84,27 @@ def test_who_can_be_put_together(om: Omega) -> None:
 @pytest.mark.parametrize("rows", [0, 1500])
 def test_who_gains_nothing_stays_alone(om: Omega, rows: int) -> None:
     assert question(om, "classifier", pd.DataFrame(np.zeros((rows, 3)), columns=list("abn"))).key is None
+
+
+def test_numbers_for_a_model_of_texts_are_refused(om: Omega) -> None:
+    om.datasets.put(pd.DataFrame({"t": ["a", "b", "a", "b"], "y": [0, 1, 0, 1]}), "texts")
+    om.models.create("encoded", [["OneHotEncoder", {}], ["LogisticRegression", {}]])
+    om.runtime.model("encoded").fit("texts[t]", "texts[y]")
+    with pytest.raises(BadInput, match="'t' of datax is numeric"):
+        question(om, "encoded", Numbers(["t"], [[1.0]], "datax"))
+
+
+def test_floats_as_lists_are_answered_as_a_frame_is(om: Omega) -> None:
+    numbers = Numbers(["a", "b", "n"], [[0.5, -0.5], [1.5, 2.5], [2.0, 3.0]], "datax")
+    frame = pd.DataFrame({"a": [0.5, -0.5], "b": [1.5, 2.5], "n": [2.0, 3.0]})
+    asked = question(om, "classifier", numbers)
+    assert asked.rows == 2
+    wanted = question(om, "classifier", frame).put().result
+    np.testing.assert_array_equal(asked.put().result, wanted)
+    together = asked.put_all([asked, asked])
+    np.testing.assert_array_equal(together[1].result, wanted)
+    with pytest.raises(BadInput, match="missing columns: 'n'"):
+        question(om, "classifier", Numbers(["a", "b"], [[0.5], [1.5]], "datax"))
 
 
 def test_a_score_stays_alone(om: Omega) -> None:

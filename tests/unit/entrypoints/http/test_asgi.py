@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -325,6 +326,44 @@ def test_a_client_that_stops_reading_is_given_up(threads: Threads) -> None:
         run(source, client, threads, scope("GET"), stall_s=0.01)
     assert source.closed == 1
     assert not client.finished
+
+
+def test_an_answer_is_not_closed_while_a_part_of_it_is_made(threads: Threads) -> None:
+    gate = threading.Event()
+
+    class Slow:
+        made, at_it, closed_in_the_middle = 0, False, False
+
+        def __call__(self, environ: Environ, start_response: Any) -> "Slow":
+            start_response("200 OK", [])
+            return self
+
+        def __iter__(self) -> "Slow":
+            return self
+
+        def __next__(self) -> bytes:
+            self.made += 1
+            self.at_it = True
+            if self.made > 1:
+                gate.wait()
+            self.at_it = False
+            return b"x" * 200_000
+
+        def close(self) -> None:
+            self.closed_in_the_middle |= self.at_it
+
+    class Stuck(Client):
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            if message["type"] == "http.response.body":
+                asyncio.get_running_loop().call_later(0.05, gate.set)
+                raise OSError("the line is broken")
+
+    source = Slow()
+    with pytest.raises(OSError, match="broken"):
+        run(source, Stuck(), threads, scope("GET"))
+    assert source.made == 2
+    assert not source.closed_in_the_middle
 
 
 def test_write_comes_before_the_body(threads: Threads) -> None:

@@ -119,6 +119,14 @@ def test_only_who_asks_what_cannot_be_answered_has_an_error(asked: list[int]) ->
     assert found[0][2]["result"] + found[3][2]["result"] == pytest.approx([2.0, 6.0])
 
 
+def test_of_those_asked_together_only_one_has_an_error(asked: list[int]) -> None:
+    """All are columns of floats that were not only floats as they came, so that they are asked together."""
+    found = answers(filled(), predict(1, 2.5), predict(1.5, None), predict(3, 4.5))
+    assert [status for status, _, _ in found] == [202, 400, 202]
+    assert found[2][2]["result"] == pytest.approx([6.0, 9.0])
+    assert asked == [6, 2, 2, 2]
+
+
 def test_methods_and_models_keep_apart(asked: list[int]) -> None:
     requests = [
         predict(1.0),

@@ -81,6 +81,27 @@ def test_who_is_held_up_holds_up_nobody() -> None:
     asyncio.run(main())
 
 
+def test_who_computes_for_long_holds_up_nobody() -> None:
+    """The process does not wait then, it computes: more threads would be of no use, but one must be free."""
+    threads, stop = Threads(4), threading.Event()
+
+    def compute() -> None:
+        while not stop.is_set():
+            pass
+
+    async def main() -> None:
+        slow = asyncio.ensure_future(threads.run(compute))
+        # At its start it may look as if it waited.
+        await asyncio.sleep(0.05)
+        for _ in range(3):
+            assert await asyncio.wait_for(threads.run(lambda: "quick"), 30) == "quick"
+        assert not slow.done()
+        stop.set()
+        await slow
+
+    asyncio.run(main())
+
+
 def test_no_more_threads_than_were_allowed() -> None:
     threads, held, begun = Threads(3), threading.Event(), []
 
