@@ -2,25 +2,12 @@
 frames, `sha256:HEX` of all else, and of segments that earlier versions wrote (docs/adr/0023).
 """
 
-import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-import xxhash
 from attrs import frozen
 
-
-class Digest(Protocol):
-    """A checksum in the making."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take in more bytes."""
-
-    def hexdigest(self) -> str:
-        """The checksum of all bytes so far."""
-
-
-_KINDS: Final[Mapping[str, Callable[[], Digest]]] = {"xxh3": xxhash.xxh3_128, "sha256": hashlib.sha256}
+from omega.ports.checksums import KINDS, Digest
 
 
 @frozen
@@ -44,9 +31,9 @@ class Place:
     def digest(self) -> Digest:
         """A digest of the kind of this checksum, that has seen nothing yet."""
         kind = self.checksum.partition(":")[0]
-        if kind not in _KINDS:
+        if kind not in KINDS:
             raise ValueError(f"unknown kind of checksum {kind[:20]!r}")
-        return _KINDS[kind]()
+        return KINDS[kind]()
 
     def is_that_of(self, digest: Digest) -> bool:
         """Whether what a `digest` of this kind has seen is what was written."""

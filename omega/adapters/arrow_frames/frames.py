@@ -4,26 +4,26 @@ The stream (https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-for
 buffers are written from where they are in memory and used where they are read to.
 """
 
-import hashlib
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.acero as ac
 import pyarrow.compute as pc
-import xxhash
 
 from omega.ports.blobs import BlobDamaged, BlobNotFound, BlobStore
+from omega.ports.checksums import KINDS
 from omega.ports.frames import Segment, SegmentCorrupt, SegmentNotFound
+from omega.ports.records import StoreFull, StoreUnavailable
 
 #: Damage is to be found, not forgery: XXH3 is as fast as memory, SHA-256 takes longer than all the rest.
 _KIND: Final = "xxh3"
-_DIGESTS: Final[dict[str, Any]] = {"xxh3": xxhash.xxh3_128, "sha256": hashlib.sha256}
 #: So many segments are written at the same time: one is flushed while the next one is written.
 _AT_ONCE: Final = 3
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression=None)
@@ -61,7 +61,9 @@ class ArrowFrameStore:
                 while untold:
                     yield untold.popleft()[1].result()
             finally:
-                self.remove([id for id, future in untold if future.exception() is None])
+                # What cannot be removed is left as orphans: the error to be told of is the first.
+                with suppress(StoreUnavailable, StoreFull):
+                    self.remove([id for id, future in untold if future.exception() is None])
 
     def read(
         self,
@@ -130,9 +132,9 @@ class ArrowFrameStore:
         buffer = pa.allocate_buffer(segment.size_bytes)
         rest = memoryview(buffer).cast("B")
         kind, _, expected = segment.checksum.partition(":")
-        if kind not in _DIGESTS:
+        if kind not in KINDS:
             raise SegmentCorrupt(segment.id)
-        digest = _DIGESTS[kind]()
+        digest = KINDS[kind]()
         for chunk in chunks:
             if len(chunk) > len(rest):
                 raise SegmentCorrupt(segment.id)
@@ -156,7 +158,7 @@ class _Stream:
     closed = False
 
     def __init__(self) -> None:
-        self.digest = _DIGESTS[_KIND]()
+        self.digest = KINDS[_KIND]()
         self._pieces: list[memoryview] = []
 
     def encode(self, table: pa.Table) -> Iterator[memoryview]:

@@ -16,6 +16,7 @@ from omega.adapters.arrow_frames.frames import ArrowFrameStore
 from omega.adapters.embedded.blobs import DirectoryBlobStore
 from omega.adapters.memory.blobs import MemoryBlobStore
 from omega.ports.frames import SegmentCorrupt
+from omega.ports.records import StoreFull, StoreUnavailable
 from tests.contracts.frames import FrameStoreSuite, assert_same, numbers
 
 MIB = 1 << 20
@@ -158,6 +159,21 @@ def test_signed_bytes_that_are_no_stream_are_corrupt(store: ArrowFrameStore, blo
         digest = xxhash.xxh3_128(content).hexdigest()
         with pytest.raises(SegmentCorrupt):
             list(store.read([attrs.evolve(good, size_bytes=len(content), checksum=f"xxh3:{digest}")]))
+
+
+def test_the_first_error_is_told_also_where_nothing_can_be_removed() -> None:
+    class Failing(MemoryBlobStore):
+        def write(self, id: str, *, chunks: Iterable[bytes | memoryview]) -> int:
+            if id == "b":
+                raise StoreFull("no room")
+            return super().write(id, chunks=chunks)
+
+        def remove(self, id: str) -> None:
+            raise StoreUnavailable("gone")
+
+    store = ArrowFrameStore(Failing())
+    with pytest.raises(StoreFull):
+        list(store.write_all((id, numbers(1)) for id in "abcde"))
 
 
 def test_a_segment_with_another_kind_of_checksum_is_read(store: ArrowFrameStore, blobs: WatchedBlobs) -> None:
