@@ -1,5 +1,5 @@
-"""JSON bodies as features of a model: what `decode_json_frame` reads, and nothing that a model does not look
-at.
+"""JSON bodies as features of a model: what `decode_json_frame` reads and, of those that a model is only asked
+about, nothing that it does not look at.
 """
 
 from collections.abc import Mapping
@@ -11,32 +11,35 @@ import pyarrow as pa
 
 from omega.domain.features import Features, Numbers, as_features
 from omega.domain.tabular.schema import is_index_name
+from omega.entrypoints.formats.grid import Grid
 from omega.entrypoints.formats.inference import infer, shown
-from omega.entrypoints.formats.json_read import decode_json_frame
+from omega.entrypoints.formats.json_read import decode_grid
 from omega.entrypoints.formats.orients import read_grid
 from omega.entrypoints.limits import Limits
 
 
-def decode_json_features(body: Mapping[str, Any], *, source: str, limits: Limits) -> Features | Numbers:
-    """The features in a JSON body, to ask a model about; errors call them `source`. Their table is not always
-    in omega's form: it may lack what is noted of a frame's columns.
+def decode_json_features(
+    body: Mapping[str, Any], *, source: str, limits: Limits, kept: bool = False
+) -> Features | Numbers:
+    """The features in a JSON body; errors call them `source`. Those that are only asked about, not `kept`,
+    need not be in omega's form: they may lack what is noted of a frame's columns.
 
     Raises: as `decode_json_frame`.
     """
-    if (found := _of_numbers(body, source, limits)) is not None:
-        return found
-    decoded = decode_json_frame(body, limits=limits)
+    grid = read_grid(body, limits)
+    if not kept and "dtypes" not in body and "index" not in body:
+        numbers = _of_numbers(grid, source)
+        if numbers is not None:
+            return numbers
+    decoded = decode_grid(grid, body)
     features = as_features(decoded.table, source=source)
     return Features(features.table, source, named=decoded.named)
 
 
-def _of_numbers(body: Mapping[str, Any], source: str, limits: Limits) -> Features | Numbers | None:
+def _of_numbers(grid: Grid, source: str) -> Features | Numbers | None:
     """Features of columns that are all plain numbers, as most requests for predictions have them; `None` for
     all else. No DataFrame is made on the way: for one row that takes ten times as long as all the rest.
     """
-    if "dtypes" in body or "index" in body:
-        return None
-    grid = read_grid(body, limits)
     if grid.labels is not None or not grid.columns or not grid.rows or any(map(is_index_name, grid.names)):
         return None
     if set(map(type, chain.from_iterable(grid.columns))) == {float}:

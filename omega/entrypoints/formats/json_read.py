@@ -11,6 +11,7 @@ from omega.domain.errors import BadInput
 from omega.entrypoints.formats.assembly import table_of
 from omega.entrypoints.formats.casts import cast
 from omega.entrypoints.formats.dtypes import parse_dtype
+from omega.entrypoints.formats.grid import Grid
 from omega.entrypoints.formats.inference import infer, shown
 from omega.entrypoints.formats.json_index import read_index
 from omega.entrypoints.formats.orients import read_grid
@@ -60,7 +61,11 @@ def decode_json_frame(body: Mapping[str, Any], *, limits: Limits) -> Decoded:
 
     Raises: BadInput naming the column, row, label or field at fault; TooLarge naming the limit.
     """
-    grid = read_grid(body, limits)
+    return decode_grid(read_grid(body, limits), body)
+
+
+def decode_grid(grid: Grid, body: Mapping[str, Any]) -> Decoded:
+    """The frame of a grid that was read from a body, as `decode_json_frame`."""
     dtypes = _dtypes(body.get("dtypes"), grid.names)
     arrays = []
     for name, values in zip(grid.names, grid.columns, strict=True):

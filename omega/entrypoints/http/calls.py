@@ -17,7 +17,8 @@ from omega.entrypoints.waiting import Waiting
 #: The query parameters of every call that can be a task.
 QUERY: Final = frozenset({"async", "timeout"})
 _ACCEPTED: Final = 202
-_JSON: Final = ("Content-Type", "application/json")
+#: The header of an answer in JSON that is bytes already.
+JSON: Final = ("Content-Type", "application/json")
 
 
 def is_async(request: Request) -> bool:
@@ -79,11 +80,11 @@ def carried_out(
     answer = waiting.answer()
     if waiting.task.failure is not None:
         if failed is not None:
-            return Response(failed, answer, (_JSON,))
+            return Response(failed, answer, (JSON,))
         found = problem(waiting.task.failure.error(), request_id=request.request_id)
         body = with_answer(found.body, answer)
         return Response(found.status, body, (("Content-Type", PROBLEM_JSON),))
-    headers = [_JSON]
+    headers = [JSON]
     if (version := orjson.loads(answer).get("version")) is not None:
         headers.append(("ETag", f'"{version}"'))
     return Response(status, answer, tuple(headers))

@@ -7,7 +7,6 @@ import orjson
 from attrs import frozen
 
 from omega.domain.errors import BadInput, Forbidden, NotFound
-from omega.domain.features import Features, as_features
 from omega.domain.metadata import Metadata
 from omega.domain.models import ASK, FIT
 from omega.domain.names import MODEL
@@ -28,7 +27,6 @@ from omega.entrypoints.uris import resource_uri, stamp
 _DATA: Final = frozenset({"datax", "datay"}) | calls.QUERY
 _CREATE_FIELDS: Final = frozenset({"name", "pipeline", "replace"})
 _INLINE_FIELDS: Final = formats.JSON_FRAME_FIELDS | _DATA
-_JSON: Final = ("Content-Type", "application/json")
 _STATUS: Final = {"GET": 200, "HEAD": 200, "PUT": 202, "POST": 201}
 
 
@@ -205,8 +203,8 @@ class ModelResource:
         joining = _Joining(question, {"datax": x, "datay": y})
         if self._can_join(request, joining):
             request.environ[JOIN] = joining
-            return Response(_STATUS[request.method], headers=(_JSON,))
-        return Response(_STATUS[request.method], joining.body(question.put()), (_JSON,))
+            return Response(_STATUS[request.method], headers=(calls.JSON,))
+        return Response(_STATUS[request.method], joining.body(question.put()), (calls.JSON,))
 
     def _can_join(self, request: Request, joining: "_Joining") -> bool:
         can = self.omega.settings.batching == "on" and request.environ.get(CAN_JOIN)
@@ -238,11 +236,7 @@ class ModelResource:
             return inline
         body = inline if isinstance(inline, dict) and "data" in inline else {"data": inline}
         fields.known_fields(body, formats.JSON_FRAME_FIELDS)
-        if not kept:
-            return formats.decode_json_features(body, source=which, limits=self.limits)
-        decoded = formats.decode_json_frame(body, limits=self.limits)
-        features = as_features(decoded.table, source=which)
-        return Features(features.table, which, named=decoded.named)
+        return formats.decode_json_features(body, source=which, limits=self.limits, kept=kept)
 
     def _body(self, request: Request, known: frozenset[str]) -> dict[str, Any]:
         body = parse_json_object(request.body(), max_depth=self.limits.json_depth, allow_empty=True)
