@@ -19,32 +19,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 import pandas as pd
 from pymongo import MongoClient
-from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from omega import Omega
 from omega.adapters.mongo import database as database_module
 from omega.adapters.mongo.blobs import MongoBlobStore
 from omega.adapters.mongo.database import connect
+from tests.support.mongo_commands import Sent
 from tests.support.mongo_server import replica_set
 
 ROUNDS = 40
 FRAME = pd.DataFrame({"x": np.arange(10.0), "y": np.arange(10.0) * 2})
-
-
-class Sent(CommandListener):
-    """Counts the commands that are sent."""
-
-    count = 0
-
-    def started(self, event: CommandStartedEvent) -> None:
-        """Count one more."""
-        self.count += 1
-
-    def succeeded(self, event: object) -> None:
-        """Nothing."""
-
-    def failed(self, event: object) -> None:
-        """Nothing."""
 
 
 def main() -> None:
@@ -83,10 +67,11 @@ def compare(sent: Sent, url: str, omega: Omega) -> None:
     trips: dict[str, int] = {}
     for n in range(ROUNDS):
         for what, use in calls.items():
-            sent.count, started = 0, time.perf_counter()
+            sent.names.clear()
+            started = time.perf_counter()
             use(n)
             times[what].append(time.perf_counter() - started)
-            trips[what] = sent.count
+            trips[what] = sent.names.total()
     reference = statistics.median(times["one bare insert"])
     for what, seconds in times.items():
         took = statistics.median(seconds)

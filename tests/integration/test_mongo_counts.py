@@ -3,14 +3,12 @@ list for a page of it.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 from pymongo import MongoClient
-from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from omega.adapters.mongo import counts
 from omega.adapters.mongo import database as database_module
@@ -20,25 +18,10 @@ from omega.adapters.mongo.records import MongoRecordStore
 from omega.adapters.mongo.upkeep import MongoUpkeep
 from omega.domain.catalogue import LISTS
 from omega.ports.records import RecordConflict
+from tests.support.mongo_commands import Sent
 from tests.support.mongo_server import MongoServer, ReplicaSet, replica_set
 
 LIST = "object/store/dataset/visible/"
-
-
-class Sent(CommandListener):
-    """Counts the commands that are sent, by name."""
-
-    def __init__(self) -> None:
-        self.names: Counter[str] = Counter()
-
-    def started(self, event: CommandStartedEvent) -> None:
-        self.names[event.command_name] += 1
-
-    def succeeded(self, event: object) -> None:
-        pass
-
-    def failed(self, event: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")

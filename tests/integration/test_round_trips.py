@@ -5,7 +5,6 @@ A call is made over the REST application, so that all that a face asks for is in
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -16,12 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from pymongo import MongoClient
-from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from omega import Omega
 from omega.adapters.mongo import database as database_module
 from omega.entrypoints.http.app import build
 from omega.entrypoints.limits import Limits
+from tests.support.mongo_commands import Sent
 from tests.support.mongo_server import ReplicaSet
 from tests.support.wsgi import Reply, call
 
@@ -33,22 +32,6 @@ SMALL = {"data": {"x": [1.0]}}
 OF_A_REQUEST = 1
 SPEC = [["LinearRegression", {}]]
 MIB = 1 << 20
-
-
-class Sent(CommandListener):
-    """Counts the commands that are sent, by name."""
-
-    def __init__(self) -> None:
-        self.names: Counter[str] = Counter()
-
-    def started(self, event: CommandStartedEvent) -> None:
-        self.names[event.command_name] += 1
-
-    def succeeded(self, event: object) -> None:
-        pass
-
-    def failed(self, event: object) -> None:
-        pass
 
 
 class Api:
