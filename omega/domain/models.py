@@ -14,18 +14,18 @@ from omega.domain import features
 from omega.domain.access import LIST
 from omega.domain.catalogue import Catalogue, Draft, Head, Raced, Version
 from omega.domain.datasets import DatasetService
-from omega.domain.errors import AlreadyExists, BadInput, Conflict, Corrupt, NotFound, OmegaError
+from omega.domain.errors import AlreadyExists, BadInput, Conflict, NotFound, OmegaError
 from omega.domain.features import Features, Numbers, as_features, features_of
+from omega.domain.loaded_models import LoadedModels
 from omega.domain.metadata import ALWAYS, Listing, Metadata, Precondition
 from omega.domain.names import DATASET, Reference, check_name
-from omega.domain.payloads import Payload, Payloads
+from omega.domain.payloads import Payloads
 from omega.domain.questions import Answer, Question
-from omega.domain.seals import check_seal, sealed
+from omega.domain.seals import sealed
 from omega.domain.tasks.runs import NO_RUN, Run
 from omega.ports.cache import Cache
 from omega.ports.ids import Ids
 from omega.ports.models import (
-    CorruptModel,
     InvalidModelInput,
     InvalidSpec,
     ModelCodec,
@@ -120,8 +120,7 @@ class ModelService:
         """
         allowed = self._allowed("get", reference.name)
         version = allowed.catalogue.version(reference)
-        check_seal(self.signer, version)
-        return allowed._unpickled(version)
+        return allowed._loaded.fresh(version)
 
     def metadata(self, reference: Reference, *, action: str = "metadata") -> Metadata:
         """What is said about a version of a model; attributes `fitted`, `features`, `classes`, `estimator`.
@@ -202,7 +201,7 @@ class ModelService:
         raise self._contended(name, None)
 
     def _question(self, reference: Reference, x: Any, y: Any, action: str) -> Question:
-        version, model = self._opened(reference)
+        version, model = self._loaded.opened(reference)
         contract = version.metadata.attributes
         if isinstance(x, Numbers) and y is None and contract["fitted"] and x.are_in_order(contract):
             return Question(self.executor, version.metadata, version.tip, model, action, x)
@@ -229,7 +228,7 @@ class ModelService:
         """The model of `version`, fitted (further), as the version to be."""
         if action not in FIT:
             raise BadInput(f"unknown action {action!r}: a model can be changed by {', '.join(FIT)}")
-        model = self._load(version)
+        model = self._loaded.shared(version)
         before = version.metadata.attributes
         further = action == "partial_fit" and before["fitted"] and before["features"] is not None
         table = features.fitted_order(x, before) if further else x.table
@@ -307,50 +306,9 @@ class ModelService:
         payload = self.payloads.write([content])
         return {"content": asdict(payload), "definition": definition}
 
-    def _opened(self, reference: Reference) -> tuple[Version, Any]:
-        """A version and its model, as `_load`. Of the last version, which is the one asked for most, the head
-        alone is read once the rest, which was checked then, is in the cache.
-        """
-        head = self.catalogue.head(reference.name)
-        is_last = not reference.back and reference.at in (None, head.version)
-        kept: tuple[Version, Any] | None = self.cache.get(head.tip) if is_last else None
-        if kept is not None and _is_at(kept[0], self.catalogue.bucket, reference.name, head.version):
-            return kept
-        version = self.catalogue.version_of(head, reference)
-        if is_last and kept is None:
-            check_seal(self.signer, version)
-            return version, self._kept(version)
-        return version, self._load(version)
-
-    def _load(self, version: Version) -> Any:
-        """The model of a version, shared with other callers: not to be changed."""
-        # Also of a model that is loaded: what was read anew is checked anew.
-        check_seal(self.signer, version)
-        kept: tuple[Version, Any] | None = self.cache.get(version.tip)
-        # A tip belongs to one version for good, unless somebody bends it: a signature is of one place.
-        if kept is not None and kept[0].payload["signature"] == version.payload["signature"]:
-            return kept[1]
-        return self._kept(version)
-
-    def _kept(self, version: Version) -> Any:
-        """The model of a version whose signature was checked, from now on in the cache."""
-        model = self._unpickled(version)
-        self.cache.put(version.tip, (version, model), size_bytes=version.payload["content"]["size_bytes"])
-        return model
-
-    def _unpickled(self, version: Version) -> Any:
-        """The model of a version whose signature was checked."""
-        of = f"version {version.metadata.version} of model {version.metadata.name!r}"
-        try:
-            content = b"".join(self.payloads.read(Payload(**version.payload["content"]), of=of))
-        except Corrupt as error:
-            if self.catalogue.is_gone(version):
-                raise NotFound(f"model {version.metadata.name!r} was removed while it was read") from error
-            raise
-        try:
-            return self.codec.load(content)
-        except CorruptModel as error:
-            raise Corrupt(f"{of} is damaged: it cannot be loaded") from error
+    @property
+    def _loaded(self) -> LoadedModels:
+        return LoadedModels(self.catalogue, self.payloads, self.codec, self.signer, self.cache)
 
     def _discard(self, payload: Any) -> None:
         if payload is not None:
@@ -359,12 +317,6 @@ class ModelService:
     def _contended(self, name: str, payload: Any) -> Conflict:
         self._discard(payload)
         return Conflict(f"model {name!r} is being changed by too many others at once")
-
-
-def _is_at(version: Version, bucket: str, name: str, number: int) -> bool:
-    """Whether this, which was checked, is the version that is asked for: a name may have been bent."""
-    about = version.metadata
-    return (about.bucket, about.name, about.version) == (bucket, name, number)
 
 
 def fitted_by(catalogue: Catalogue, name: str, run: Run) -> Metadata | None:
