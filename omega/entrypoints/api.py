@@ -24,8 +24,9 @@ from omega.domain.errors import BadInput
 from omega.domain.metadata import ALWAYS, Metadata, Precondition
 from omega.domain.names import DATASET, JOB, MODEL, SCRIPT
 from omega.entrypoints import settings as settings_module
-from omega.entrypoints.bootstrap import Services, connect
+from omega.entrypoints.bootstrap import connect
 from omega.entrypoints.objects import Objects, reference
+from omega.entrypoints.services import Services
 from omega.entrypoints.settings import Settings
 from omega.ports.meter import Figures
 

@@ -16,9 +16,9 @@ from omega.domain.jobs import JobService, allowed_s, submit_run
 from omega.domain.metadata import ALWAYS, JSONObject, Metadata, Precondition
 from omega.domain.names import JOB, NOTEBOOK_SUFFIX, Reference, job_name
 from omega.domain.schedules import Schedule
-from omega.entrypoints.bootstrap import Services
 from omega.entrypoints.objects import Objects, reference
 from omega.entrypoints.runtime import RuntimeTask
+from omega.entrypoints.services import Services
 from omega.entrypoints.strict_json import parse_json
 
 

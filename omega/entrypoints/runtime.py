@@ -15,7 +15,7 @@ from omega.domain.names import DATASET, MODEL, Reference
 from omega.domain.questions import Answer, Question
 from omega.domain.tasks import Policy, Progress, Task, TaskPage, WorkerInfo
 from omega.entrypoints.actions.models import precondition_option
-from omega.entrypoints.bootstrap import Services
+from omega.entrypoints.services import Services
 from omega.entrypoints.waiting import Waiting, answer_of
 
 

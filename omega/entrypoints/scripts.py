@@ -12,9 +12,9 @@ from omega.domain.metadata import ALWAYS, Metadata, Precondition
 from omega.domain.names import SCRIPT, Reference
 from omega.domain.scripts import ScriptService
 from omega.entrypoints.actions.scripts import script_answer
-from omega.entrypoints.bootstrap import Services
 from omega.entrypoints.objects import Objects, reference
 from omega.entrypoints.runtime import RuntimeTask
+from omega.entrypoints.services import Services
 
 
 @frozen
