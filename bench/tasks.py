@@ -77,7 +77,8 @@ def throughput(server: Server, name: str, *, count: int) -> Finding:
         list(clients.map(client, [count // CLIENTS] * CLIENTS))
         a_second = count / (time.perf_counter() - started)
     told = f"tasks a second on the {name}, 2 processes, {CLIENTS} clients that submit and ask"
-    return Finding("f", told, Series([a_second], "/s"), AT_LEAST, 100)
+    # All of the machine is at work then: the figure moves with it by half, from one run to the next.
+    return Finding("f", told, Series([a_second], "/s"), AT_LEAST, 100, guard=60)
 
 
 def is_right(result: Any) -> bool:
