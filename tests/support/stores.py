@@ -23,6 +23,7 @@ from omega.domain.job_schedules import JobSchedules
 from omega.domain.migration import StorePlace
 from omega.domain.names import JOB, SCRIPT
 from omega.domain.schedules import Schedule
+from omega.domain.segments import SEGMENT_ROWS
 from omega.domain.tasks import Task
 from omega.ports.records import Record
 from tests.support.services import CheapCodec, CheapExecutor, Still, Ticking, World
@@ -45,6 +46,11 @@ class Filler:
     def frame(self, name: str, rows: int, append: bool) -> None:
         frame = pd.DataFrame({"x": np.arange(rows), "s": pd.Series(["é"] * rows, dtype="str")})
         self.world.datasets(self.bucket).put(name, encode(frame), append=append)
+
+    def long(self, name: str) -> None:
+        """A frame of two segments, with a payload of their bounds."""
+        frame = pd.DataFrame({"n": np.arange(SEGMENT_ROWS + 1)})
+        self.world.datasets(self.bucket).put(name, encode(frame), append=False)
 
     def wide(self, name: str) -> None:
         """A frame whose schema is a payload of its own."""

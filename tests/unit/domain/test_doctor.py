@@ -118,6 +118,17 @@ def test_every_payload_that_comes_to_harm_is_named_with_whom_it_belongs_to(histo
     assert found.words.startswith(f"{entry.owner}: payload {payload.id} ") and words in found.words
 
 
+def test_every_payload_of_a_long_frame_is_checked_its_bounds_too():
+    world = fill(empty_world(), [("store", ("long", ("long",)))])
+    assert findings(place(world)) == []
+    for id in list(world.blobs.ids()):
+        content = b"".join(world.blobs.read(id))
+        world.blobs.remove(id)
+        (found,) = findings(place(world))
+        assert (found.kind, found.payload) == ("damaged", id)
+        world.blobs.write(id, chunks=[content])
+
+
 @pytest.mark.parametrize(
     ("resource", "name", "version", "title"),
     [

@@ -320,6 +320,13 @@ def test_what_is_damaged_in_the_source_is_named_and_the_rest_is_copied(world):
     assert state(target) == before
 
 
+def test_bounds_of_segments_are_copied_too():
+    world, target = fill(empty_world(), [("store", ("long", ("long",)))]), empty_place()
+    assert len(blobs_of(place(world))) == 3
+    migrate(world, target)
+    assert blobs_of(target) == blobs_of(place(world))
+
+
 def test_a_payload_that_comes_to_harm_in_the_copy_is_copied_again_until_the_copy_is_finished(world):
     target, (id, _) = empty_place(), some_payload(world)
     with pytest.raises(Died):

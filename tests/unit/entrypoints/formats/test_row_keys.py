@@ -134,6 +134,7 @@ LIST = json.dumps(list(range(LEAST_ROWS))).encode()
         b'{"data":{"a":%b},"index":{"type":"Index","values":%b}}' % (LIST, ROWS),
         b'{"index":{"type":"Index","values":%b},"data":{"a":%b}}' % (ROWS, LIST),
         b'{"index":{"data":{"values":%b}},"data":{"a":%b}}' % (ROWS, LIST),
+        b'{"x":{"data":{"values":%b}},"data":{"a":[1]}}' % ROWS,
         b'{"dtypes":{"a":%b},"data":{"a":%b}}' % (ROWS, LIST),
         b'{"data":{"a":%b,"b":%b}}' % (ROWS, LIST),
         b'{"data":{"a":%b,"b":%b}}' % (LIST, ROWS),
